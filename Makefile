@@ -1,7 +1,7 @@
 # Two commands do all the set-up on a fresh machine with Python 3.11 or newer, git and make:
 #   make demo   installs, searches, judges, writes report.html
 #   make test   installs, runs every check and every test
-# PIP_ARGS is passed on to pip, for example PIP_ARGS="--index-url <a CPU-only index>".
+# PIP_ARGS is passed on to pip.
 # PYTHON names the interpreter that creates .venv; PYTEST_ARGS is passed on to pytest.
 
 PYTHON ?= $(firstword $(shell command -v python3.11 python3 python 2>/dev/null))

@@ -86,7 +86,10 @@ def test_every_pinned_version_is_allowed_by_the_project_file():
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")]
     pins = {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
     assert pins["torch"] == "2.13.0"
-    installed = [project["dependencies"], *(project["optional-dependencies"][e] for e in ("test", "docs", "dev", "optuna", "ray", "postgres", "export"))]
+    installed = [
+        project["dependencies"],
+        *(project["optional-dependencies"][e] for e in ("test", "docs", "dev", "optuna", "ray", "postgres", "export")),
+    ]
     for requirement in map(Requirement, (r for group in installed for r in group)):
         name = canonicalize_name(requirement.name)
         if name != "oche":

@@ -125,7 +125,7 @@ def test_factories_that_do_not_take_what_is_given():
     def program():
         return oche.oneof({"a": lambda channels: nn.Identity(), "b": lambda: nn.Identity()}, name="op", channels=4)
 
-    with pytest.raises(SpaceError, match="'op', candidate 'b'.*channels"):
+    with pytest.raises(SpaceError, match=r"'op', candidate 'b'.*channels"):
         Space(program)
 
 

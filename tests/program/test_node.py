@@ -52,17 +52,17 @@ def test_equality_hash_and_clone_are_structural():
 def test_json_round_trip_of_registered_targets_only():
     node = sjoin(SLayer((1, 2), act=None), [True, 1.5])
     assert Node.from_json(node.to_json()) == node
-    with pytest.raises(UnknownNameError, match="os:system"):
+    with pytest.raises(UnknownNameError, match=r"os:system"):
         Node.from_json('{"_type": "os:system", "args": {"command": "true"}}')
 
 
 def test_open_and_missing_arguments_are_named():
-    with pytest.raises(Undecided, match="width"):
+    with pytest.raises(Undecided, match=r"width"):
         SLayer(oche.oneof([1, 2])).build()
-    with pytest.raises(Undecided, match="width"):
+    with pytest.raises(Undecided, match=r"width"):
         SLayer.partial(act="x").build()
     assert SLayer.partial(act="x").set({"width": 4}).build().values[:2] == (4, "x")
-    with pytest.raises(ArgumentError, match="missing"):
+    with pytest.raises(ArgumentError, match=r"missing"):
         SLayer()
 
 
@@ -79,6 +79,6 @@ def test_decoding_leaves_the_program_as_it_was():
     text = program.format()
     space = Space(program)
     assert space.size == 3
-    assert [space.decode(d).format() for d in space][0] == "Layer(\n  width=1,\n)"
+    assert next(space.decode(d).format() for d in space) == "Layer(\n  width=1,\n)"
     assert program.format() == text
     assert space.encode(space.decode(space.at(2))) == space.at(2)

@@ -50,7 +50,7 @@ def test_decode_and_encode_are_inverse_on_all_points():
 def test_encode_names_the_path_and_the_candidates():
     with pytest.raises(SpaceError, match=r"'a'.*got 5.*candidates 1, \{'b'"):
         Space(example()).encode({"a": 5, "c": [0, 1], "d": True})
-    with pytest.raises(SpaceError, match="fixed"):
+    with pytest.raises(SpaceError, match=r"fixed"):
         Space({"a": oche.oneof([1, 2]), "n": 7}).encode({"a": 1, "n": 8})
 
 
@@ -87,9 +87,9 @@ def test_fix_and_restrict_lift_to_the_root():
     assert [space.decode(few.lift(d)) for d in few] == [few.decode(d) for d in few]
     rest = space.fix({"a": "r"})
     assert [space.decode(rest.lift(d)) for d in rest] == [{"a": "r", "b": 3}, {"a": "r", "b": 4}]
-    with pytest.raises(UnknownNameError, match="did you mean 'q'|allowed"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'q'|allowed"):
         space.restrict({"a": ["z"]})
-    with pytest.raises(DNAError, match="another space"):
+    with pytest.raises(DNAError, match=r"another space"):
         space.validate(few.at(0))
 
 
@@ -100,7 +100,7 @@ def test_same_name_is_one_decision():
     assert [space.decode(d) for d in space] == [["u", "u", "u"], ["u", "u", "v"], ["v", "v", "u"], ["v", "v", "v"]]
     with pytest.raises(SpaceError, match=r"'op'.*\[0\].*\[1\]"):
         Space([oche.oneof([1, 2], name="op"), oche.oneof([1, 2, 3], name="op")])
-    with pytest.raises(SpaceError, match="both be active"):
+    with pytest.raises(SpaceError, match=r"both be active"):
         Space([oche.oneof([1, oche.oneof([2, 3], name="x")]), oche.oneof([1, oche.oneof([2, 3], name="x")])])
 
 
@@ -126,7 +126,7 @@ def test_a_choice_that_only_a_child_meets_is_named():
 
     space = Space(program)
     hidden.append(True)
-    with pytest.raises(UndeclaredDecision, match="'late'.*callable"):
+    with pytest.raises(UndeclaredDecision, match=r"'late'.*callable"):
         space.decode(space.at(0))
 
 
@@ -185,7 +185,7 @@ def test_illegal_genes_are_refused_by_name(flat, message):
 
 
 def test_bool_genes_are_refused():
-    with pytest.raises(DNAError, match="True"):
+    with pytest.raises(DNAError, match=r"True"):
         DNA((True,))
 
 

@@ -25,7 +25,15 @@ _FAILURES = (TrainingError, MissingFeedback)
 
 #: Command to the module under `oche.cli` that holds it as `command`, in the order of the help page.
 COMMANDS = {
+    "demo": "demo",
     "init": "init",
+    "search": "search",
+    "baseline": "baseline",
+    "judge": "judge",
+    "child": "child",
+    "space": "space",
+    "runs": "runs",
+    "data": "data",
     "list": "list_",
     "doctor": "doctor",
 }
@@ -53,7 +61,8 @@ def build() -> typer.Typer:
 def run(arguments: list[str] | None = None) -> None:
     """Parse and run; leaves the process."""
     try:
-        build()(args=arguments, prog_name="oche")
+        words = sys.argv[1:] if arguments is None else arguments
+        build()(args=words, prog_name="oche", obj={"words": words})
     except BrokenPipeError:
         # The reader (head, less) went away: not an error, but nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

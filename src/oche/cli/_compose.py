@@ -1,0 +1,105 @@
+"""From the words of a command to the objects of the library: seeds, budgets, algorithms, tasks. The one grammar of settings.
+
+Everything is checked here, before any work starts, so that `--dry-run` finds what a real run would find.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+from urllib.parse import quote
+
+from oche.errors import ArgumentError, BudgetError, unknown
+from oche.loop.registry import canonical, parse
+
+
+def seeds(text: str) -> int | list[int]:
+    """`5` is a count, `0,3,7` a list (`3,` a list of one)."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        numbers = [int(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or len(set(numbers)) != len(numbers):
+        raise ArgumentError(f"--seeds: got {text!r}; allowed: a count such as 5, or different seeds such as 0,3,7")
+    if "," in text:
+        return numbers
+    if numbers[0] < 1:
+        raise ArgumentError(f"--seeds: got {text!r}; allowed: a count of at least 1, or a list such as 0,")
+    return numbers[0]
+
+
+def settings(text: str | None, option: str) -> dict[str, Any]:
+    """`epochs=20,lr=0.1` (or with `&`) as typed values."""
+    if not text:
+        return {}
+    try:
+        return parse("settings?" + "&".join(_split(text)))[1]
+    except ArgumentError:
+        raise ArgumentError(f"{option}: got {text!r}; allowed: key=value,key=value") from None
+
+
+def _split(text: str) -> list[str]:
+    """Parts between commas or ampersands, except commas inside brackets."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{(") - (sign in "]})")
+        if sign == "&" or (sign == "," and depth == 0):
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts]
+
+
+def budget(text: str | None) -> Any:
+    """`trials=40,seconds=120` as a `Budget`; None for the algorithm's own plan."""
+    limits = settings(text, "--budget")
+    if not limits:
+        if text is not None:
+            raise BudgetError(f"--budget: got {text!r}; allowed: limits such as trials=40,seconds=120")
+        return None
+    from oche.loop.contracts import Budget
+
+    allowed = [f.name for f in fields(Budget)]
+    for unit, value in limits.items():
+        if unit not in allowed:
+            raise unknown("unit of --budget", unit, allowed)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BudgetError(f"--budget: got {unit}={value!r}; allowed: a number above 0")
+    return Budget(**limits)
+
+
+def algorithm(text: str, mixer: str | None = None, scheme: str | None = None) -> str:
+    """The text of an algorithm with a mixer and a scheme put into its settings, checked by making it once."""
+    extra = {"mixer": mixer, "scheme": scheme}
+    parts = [f"{key}={quote(value, safe='')}" for key, value in extra.items() if value is not None]
+    whole = text + ("&" if "?" in text else "?") + "&".join(parts) if parts else text
+    import oche
+
+    for noun, value in (("mixers", mixer), ("schemes", scheme)):
+        if value is not None:
+            getattr(oche, noun).get(value)
+    oche.algorithms.get(whole)
+    return whole
+
+
+def task(text: str | None, data: str | None, recipe: str | None = None, final: str | None = None, device: str | None = None) -> Any:
+    """A task from `--task` and `--data`: `--data digits` alone is a classification.
+
+    Raises:
+        ArgumentError: neither is given.
+        UnknownNameError: no such task, data set or setting.
+    """
+    import oche
+
+    if text is None and data is None:
+        raise ArgumentError("task: got neither --data nor --task; allowed: one of them; for example --data digits")
+    name, given = parse(text or "classification")
+    given.update({"data": data} if data is not None else {})
+    if canonical(name) == "classification":
+        given.update({"recipe": settings(recipe, "--recipe")} if recipe is not None else {})
+        given.update({"final": settings(final, "--final")} if final is not None else {})
+        given.update({"device": device} if device is not None else {})
+    elif recipe is not None or final is not None:
+        raise ArgumentError(f"task {name!r}: got --recipe or --final; allowed: with a classification only")
+    return oche.tasks.registry.get(name, **given)

@@ -32,7 +32,8 @@ def batches(
         data: The data set.
         split: `train`, `valid`, `test`, or several joined by `+`.
         batch_size: Items of a batch; the last one may be smaller.
-        seed: Root of order and augmentation. None keeps the stored order, which is class-balanced.
+        seed: Root of order and augmentation. None keeps the stored order, which is class-balanced. With a seed a last batch of one
+            item is left out: batch normalization cannot train on it, and another epoch has another order.
         epoch: Number of the pass, from 0.
         recipe: Augment as it says; None for no augmentation.
         device: Where the batches go.
@@ -49,6 +50,8 @@ def batches(
     if seed is not None:
         positions = positions[torch.randperm(len(positions), generator=seeds.torch_generator(seed, "order", epoch))]
     for number, chosen in enumerate(positions.split(batch_size)):
+        if seed is not None and number and len(chosen) < 2 <= batch_size:
+            return
         x, y = items(data, chosen, device)
         if recipe is not None and recipe.augmentations and seed is not None:
             stream = seeds.torch_generator(seed, "augment", epoch, number)
@@ -57,8 +60,9 @@ def batches(
 
 
 def n_batches(data: DataSet, split: str, batch_size: int) -> int:
-    """Number of batches in one pass."""
-    return -(-len(data.indices(split)) // batch_size)
+    """Number of batches in one pass with a seed."""
+    whole, rest = divmod(len(data.indices(split)), batch_size)
+    return whole + (rest > 1 or (rest == 1 and whole == 0))
 
 
 def items(data: DataSet, positions: Tensor, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:

@@ -119,9 +119,6 @@ def _epoch(
     # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards.
     with seeds.building(seeds.derive(seed, "forward", epoch)):
         for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device)):
-            # Batch statistics need two items; a single one at the end is left for another epoch's order.
-            if len(y) == 1 and count:
-                continue
             logits = model(x)
             loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
             value = loss.item()

@@ -6,7 +6,7 @@ it cannot be built, under one it becomes a child or a supernet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from oche.errors import ArgumentError
 from oche.networks import NASBENCH201_OPS, Classifier, ResidualReduction, Stem
 from oche.program import Space, manyof, oneof
-from oche.spaces.nasbench201.cells import EDGES, decisions
+from oche.spaces.nasbench201.cells import EDGES, decisions, to_cell
 
 _STAGES = 3
 _NODES = 3
@@ -71,6 +71,22 @@ class NasBench201(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.stages(self.stem(x)))
+
+    @staticmethod
+    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, int]:
+        """Arguments that fit a data set: the published size, or one cell of 8 channels for images under 16 pixels.
+
+        Args:
+            shape: Of one input, `(channels, height, width)`.
+            classes: Number of classes.
+        """
+        small = {"channels": 8, "cells": 1} if min(shape[1:], default=0) < 16 else {}
+        return {"in_channels": shape[0], "classes": classes, **small}
+
+    @staticmethod
+    def architecture(decisions: Mapping[str, str]) -> str:
+        """The cell of some decisions in text form, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+        return to_cell(decisions)
 
 
 def space(**arguments: object) -> Space:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -54,10 +54,7 @@ def command(
     done = [r for r in records if r.status == "done"]
     output.table(
         ("member", "result", "weights", "architecture"),
-        [
-            (i, f"{r.value:.2f} {r.unit}" if r.status == "done" else r.reason, r.params, r.arch or r.decisions)
-            for i, r in enumerate(records)
-        ],
+        [(i, _result(r), r.params, r.arch or r.decisions) for i, r in enumerate(records)],
     )
     values = [r.value for r in done]
     mean = sum(values) / len(values) if values else float("nan")
@@ -66,3 +63,7 @@ def command(
     output.result({"records": [r.to_json() for r in records], "mean": mean if values else None, "sd": sd}, said)
     if not done:
         raise typer.Exit(1)
+
+
+def _result(record: Any) -> str:
+    return f"{record.value:.2f} {record.unit}" if record.status == "done" else record.reason

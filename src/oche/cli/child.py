@@ -20,9 +20,7 @@ from oche.errors import ArgumentError, DNAError
 command = typer.Typer(help="Work with a found network: build, show, predict, export.", no_args_is_help=True)
 
 Net = Annotated[Path, typer.Argument(help="Network file, e.g. out/best.pt.", metavar="NET")]
-ProgramOption = Annotated[
-    str | None, typer.Option("--program", help="file.py:Name that the network was built from; not needed for a space.")
-]
+ProgramOption = Annotated[str | None, typer.Option("--program", help="file.py:Name that built the network; not needed for a space.")]
 Best = Annotated[Path | None, typer.Option("--best", help="best.json of a search: which member to build.")]
 Dna = Annotated[str | None, typer.Option("--dna", help="Which member, as a list: '0,3,1'; '-' where a choice is not active.")]
 Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
@@ -160,9 +158,7 @@ def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None
 
         value = read_best(best)
         if value["fingerprint"] != space.fingerprint:
-            raise DNAError(
-                f"best file {best}: got a member of space {value['space']!r}; allowed: a member of {space.name!r}; give its own program"
-            )
+            raise DNAError(f"best file {best}: got a member of {value['space']!r}; allowed: a member of {space.name!r}; give its program")
         chosen = DNA(tuple(value["dna"]))
     else:
         chosen = DNA(tuple(_gene(part) for part in str(dna).split(",")))
@@ -216,14 +212,10 @@ def _builder(program: str | None) -> Callable[[dict[str, Any]], Any]:
 
         text = program or meta.get("program")
         if not isinstance(text, str) or (program is None and ".py" in text):
-            raise ArgumentError(
-                f"network: got one that was built by {text!r}, and no --program; allowed: --program file.py:Name; give --program {text}"
-            )
+            raise ArgumentError(f"network: got one built by {text!r}, and no --program; allowed: file.py:Name; add --program {text}")
         space, _ = load_space(text)
         if space.fingerprint != meta["fingerprint"]:
-            raise DNAError(
-                f"network: got a member of space {meta['space']!r}; allowed: a member of {space.name!r}; give the program it was built from"
-            )
+            raise DNAError(f"network: got a member of {meta['space']!r}; allowed: a member of {space.name!r}; give its program")
         return space.build(DNA(tuple(meta["dna"])), seed=0, **meta.get("arguments", {}))
 
     return build_again

@@ -63,9 +63,7 @@ def _quick(output: Output, out: Path, executor: str) -> None:
 
     space = oche.Space(Word)
     task = oche.tasks.function(worth)
-    output.say(
-        f"regularized evolution over {space.size:,} words, {QUICK_SEEDS} seeds of {QUICK_TRIALS} trials; {MEMBERS} random members; random search"
-    )
+    output.say(f"regularized evolution over {space.size:,} words, {QUICK_SEEDS} seeds of {QUICK_TRIALS} trials; {MEMBERS} random members")
     budget = Budget(trials=QUICK_TRIALS)
     plan = Plan(space, "the toy", "regularized-evolution", task, budget, QUICK_SEEDS, MEMBERS, True, _common(output, "serial"))
     finish(output, plan, *execute(plan, "quick"), out)

@@ -24,9 +24,7 @@ def open_store(text: str) -> Any:
     from oche.store import Store
 
     if "://" not in text and not Path(text).is_file():
-        raise StoreError(
-            f"store: got {text!r}, and there is no such file; allowed: a store that exists; 'oche search ... --store FILE' makes one"
-        )
+        raise StoreError(f"store: got {text!r}, and there is no such file; allowed: a store; 'oche search ... --store FILE' makes one")
     return Store(text)
 
 

@@ -14,10 +14,8 @@ from oche.cli import _options as option
 from oche.cli._output import Output
 from oche.errors import TrainingError
 
-WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, for the comparison.")]
-WithRandom = Annotated[
-    bool, typer.Option("--random-search/--no-random-search", help="Run random search at equal cost, for the comparison.")
-]
+WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
+WithRandom = Annotated[bool, typer.Option("--random-search/--no-random-search", help="Run random search at equal cost, to compare.")]
 Members = Annotated[int, typer.Option("--members", help="How many random members the baseline trains.", min=2)]
 
 
@@ -140,10 +138,9 @@ def equal_cost(records: Sequence[Any], units: Sequence[str] = ("passes", "epochs
         spent = [r.cost.get("search", {}).get(unit, 0) for r in records]
         if spent and all(spent):
             mean = sum(spent) / len(spent)
-            return Budget(**{unit: max(1, round(mean)) if unit == "trials" else mean})
-    raise BudgetError(
-        f"random search at equal cost: got records without a cost in {', '.join(units)}; allowed: --budget or --no-random-search"
-    )
+            limits: dict[str, Any] = {unit: max(1, round(mean)) if unit == "trials" else mean}
+            return Budget(**limits)
+    raise BudgetError(f"random search at equal cost: got no cost in {', '.join(units)}; allowed: --budget or --no-random-search")
 
 
 def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:

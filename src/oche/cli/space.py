@@ -45,7 +45,9 @@ def command(
     said = f"{space.name}: {len(points)} decisions, {size_text(space.size)} programs"
     if data is not None:
         value["cost"] = cost = _cost(space, compose.task(None, data, recipe), seed)
-        said += f"; one member trains in about {cost['seconds']:.3g} s ({cost['params']:,} weights), so 40 trials take about {_time(40 * cost['seconds'])}"
+        said += (
+            f"; one member ({cost['params']:,} weights) trains in {cost['seconds']:.3g} s, 40 trials in about {_time(40 * cost['seconds'])}"
+        )
     out.result(value, said)
 
 

@@ -83,7 +83,14 @@ def algorithm(text: str, mixer: str | None = None, scheme: str | None = None) ->
     return whole
 
 
-def task(text: str | None, data: str | None, recipe: str | None = None, final: str | None = None, device: str | None = None) -> Any:
+def task(
+    text: str | None,
+    data: str | None,
+    recipe: str | None = None,
+    search_recipe: str | None = None,
+    final: str | None = None,
+    device: str | None = None,
+) -> Any:
     """A task from `--task` and `--data`: `--data digits` alone is a classification.
 
     Raises:
@@ -97,9 +104,28 @@ def task(text: str | None, data: str | None, recipe: str | None = None, final: s
     name, given = parse(text or "classification")
     given.update({"data": data} if data is not None else {})
     if canonical(name) == "classification":
-        given.update({"recipe": settings(recipe, "--recipe")} if recipe is not None else {})
-        given.update({"final": settings(final, "--final")} if final is not None else {})
-        given.update({"device": device} if device is not None else {})
-    elif recipe is not None or final is not None:
-        raise ArgumentError(f"task {name!r}: got --recipe or --final; allowed: with a classification only")
+        return oche.tasks.registry.get(name, **given, **_training(given, recipe, search_recipe, final, device))
+    if recipe is not None or search_recipe is not None or final is not None:
+        raise ArgumentError(f"task {name!r}: got --recipe, --search-recipe or --final; allowed: with a classification only")
     return oche.tasks.registry.get(name, **given)
+
+
+def _training(
+    given: dict[str, Any], recipe: str | None, search_recipe: str | None, final: str | None, device: str | None
+) -> dict[str, Any]:
+    """What the options say of the training of a classification task."""
+    import oche
+
+    found: dict[str, Any] = {}
+    for key, value in (("recipe", recipe), ("search_recipe", search_recipe)):
+        if value is not None and "=" in value.partition("?")[0]:
+            # Settings without a name change the preset of the data set.
+            plain = oche.tasks.classification(given.get("data", "digits"))
+            found[key] = plain.recipe.derive(**settings(value, f"--{key.replace('_', '-')}"))
+        elif value is not None:
+            found[key] = value
+    if final is not None:
+        found["final"] = settings(final, "--final")
+    if device is not None:
+        found["device"] = device
+    return found

@@ -38,7 +38,7 @@ def command(
 
     output = Output(as_json, quiet)
     space, source = load_space(program)
-    made = compose.task(task, data, recipe, final, device)
+    made = compose.task(task, data, recipe, final=final, device=device)
     if dry_run:
         plan = {"program": source.text, "members": members, "task": made.describe(), "executor": executor, "threads": threads}
         output.table(("what", "value"), plan.items())

@@ -52,17 +52,14 @@ def build(
     chosen = choose(space, best, dna, decisions)
     arguments = compose.settings(final, "--final")
     loaded = training.data.load(data) if data is not None else None
-    metrics: dict[str, float] = {}
-    if loaded is not None:
-        task = compose.task(None, data, recipe, final)
-        child = task.child(space, chosen, seed, final=True)
-        metrics = dict(task.report(child, seed).metrics)
-    else:
-        child = space.build(chosen, seed=seed, **arguments)
+    task = compose.task(None, data, recipe) if loaded is not None else None
+    if task is not None:
+        arguments = {**task.arguments(space), **arguments}
+    child = space.build(chosen, seed=seed, **arguments)
+    metrics = dict(task.report(child, seed).metrics) if task is not None else {}
     meta = describe(space, source.text, chosen, arguments, seed, metrics)
     training.save(out, child, meta, data=loaded)
-    said = ", ".join(f"{k} {v:.2f}" for k, v in metrics.items()) or "not trained"
-    output.result({"path": str(out), **meta}, f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {said}")
+    output.result({"path": str(out), **meta}, f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {_said(meta)}")
 
 
 @command.command()
@@ -255,4 +252,5 @@ def _gene(text: str) -> int | float | None:
 
 
 def _said(meta: dict[str, Any]) -> str:
-    return ", ".join(f"{k} {v:.2f}" for k, v in meta.get("metrics", {}).items()) or "no results in it"
+    metrics = meta.get("metrics", {})
+    return ", ".join(f"{k} {metrics[k]:.2f} %" for k in ("valid", "test") if k in metrics) or "not trained"

@@ -9,12 +9,8 @@ import typer
 
 from oche.cli import _options as option
 from oche.cli._output import Output
-from oche.errors import unknown
 
 command = typer.Typer(help="Data sets and tables of results.", no_args_is_help=True)
-
-#: Tables that can be imported, to the function that checks a file and copies it into the user's cache.
-TABLES = {"nasbench201": "oche.spaces.nasbench201.table:import_table"}
 
 
 @command.command("list")
@@ -61,7 +57,7 @@ def info(
 
 @command.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help=f"Table: {', '.join(TABLES)}.")],
+    name: Annotated[str, typer.Argument(help="Table, e.g. nasbench201.")],
     file: Annotated[Path, typer.Argument(help="The file, plain or gzip.")],
     as_json: option.Json = False,
     quiet: option.Quiet = False,
@@ -70,11 +66,8 @@ def import_(
 
     Example: oche data import nasbench201 nasbench201.csv.gz
     """
-    from oche.loop.registry import canonical, load
+    import oche
 
     out = Output(as_json, quiet)
-    target = {canonical(n): t for n, t in TABLES.items()}.get(canonical(name))
-    if target is None:
-        raise unknown("table", name, TABLES)
-    where = load(target)(file)
+    where = oche.spaces.import_table(name, file)
     out.result({"name": name, "path": str(where)}, f"imported into {where}")

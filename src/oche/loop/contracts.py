@@ -76,7 +76,9 @@ class Budget:
     def __post_init__(self) -> None:
         limits = self.limits()
         if not limits:
-            raise BudgetError("budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, seconds, cpu_seconds")
+            raise BudgetError(
+                "budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, seconds, cpu_seconds"
+            )
         for unit, limit in limits.items():
             if not limit > 0 or math.isnan(limit):
                 raise BudgetError(f"budget: got {unit}={limit!r}; allowed: a number above 0")
@@ -148,7 +150,9 @@ class Feedback:
             raise FeedbackError(f"feedback status: got {self.status!r}; allowed: {', '.join(STATUSES)}")
         if self.reward is None:
             if self.status == "done":
-                raise FeedbackError("feedback: got no reward with status 'done'; allowed: a finite number or a tuple of them; use skip() or fail()")
+                raise FeedbackError(
+                    "feedback: got no reward with status 'done'; allowed: a finite number or a tuple of them; use skip() or fail()"
+                )
             return
         values = self.reward if isinstance(self.reward, tuple) else (self.reward,)
         if not values or not all(math.isfinite(v) for v in values):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from oche.errors import StoreError
@@ -33,19 +34,24 @@ class RunLog:
 
     Args:
         writer: The store.
-        saved: What the store held when the run was opened.
+        saved: What the store held when the run was opened; it stays as it was, `run` is the row as it is now.
         group_seconds: Rows are kept back for at most this long, counted at each new row.
     """
 
     def __init__(self, writer: Writer, saved: Saved, group_seconds: float = GROUP_SECONDS) -> None:
         self.saved = saved
-        self.run = saved.run
-        self.snapshot: Callable[[], Mapping[str, Any]] | None = None
+        self.run = replace(saved.run)
+        self.snapshot: Callable[[], Mapping[str, Any] | None] | None = None
         self._writer = writer
         self._group_seconds = group_seconds
         self._batch = Batch()
         self._last = time.monotonic()
         self._state_due = 0
+
+    @property
+    def where(self) -> str:
+        """The store that is written to."""
+        return self._writer.url
 
     def asked(self, row: ProposalRow) -> None:
         """A proposal was made."""
@@ -111,7 +117,10 @@ class RunLog:
 
     def _add_state(self, batch: Batch) -> None:
         assert self.snapshot is not None
-        text = json.dumps(self.snapshot(), separators=(",", ":"), allow_nan=False)
+        state = self.snapshot()
+        if state is None:
+            return
+        text = json.dumps(state, separators=(",", ":"), allow_nan=False)
         self._state_due = self.run.told + len(text) // _STATE_BYTES
         batch.run.update(state=text, state_told=self.run.told, state_asked=self.run.asked)
 
@@ -124,10 +133,12 @@ class RunLog:
 class NullLog:
     """A log that keeps the run's row and forgets the rest: for runs without a store."""
 
+    where = ""
+
     def __init__(self, run: RunRow) -> None:
         self.run = run
-        self.saved = Saved(run)
-        self.snapshot: Callable[[], Mapping[str, Any]] | None = None
+        self.saved = Saved(replace(run))
+        self.snapshot: Callable[[], Mapping[str, Any] | None] | None = None
 
     def asked(self, row: ProposalRow) -> None:
         """Count it."""

@@ -71,8 +71,9 @@ class BaseStore(ABC):
                     f"run {run.id} ({run.name!r}, seed {run.seed}): got {key}={getattr(run, key)!r}; allowed: {getattr(saved.run, key)!r}, as at its start"
                 )
         log = RunLog(self, saved, group_seconds)
-        log.update(owner=owner.me(), limit=dict(run.limit))
-        log.flush()
+        if saved.run.status == "running" or dict(saved.run.limit) != dict(run.limit):
+            log.update(owner=owner.me(), limit=dict(run.limit), status="running", reason="")
+            log.flush()
         return log
 
     def find(self, text: str) -> RunRow:

@@ -17,7 +17,7 @@ from typing import Any
 
 from oche.errors import NotRelaxable, SpaceError
 from oche.program.layout import join
-from oche.program.node import Node, Symbol, _is_module
+from oche.program.node import Node, Symbol, is_module
 from oche.program.resolver import Collect, Resolver, Site, current
 from oche.program.spec import Decision, Number, Pick
 
@@ -45,7 +45,7 @@ class Choice(ABC):
         self.given = dict(given or {})
         self.relaxed_only = frozenset(relaxed_only)
         for label, candidate in self.candidates.items():
-            if _is_module(candidate):
+            if is_module(candidate):
                 raise SpaceError(
                     f"choice {name or ''!r}, candidate {label!r}: got a module that is already built; allowed: something that builds one, "
                     f"so that every child gets its own; write lambda: {type(candidate).__name__}(...)"
@@ -122,7 +122,7 @@ class OneOf(Choice):
         visited = {label: collector.visit(self, site, label) for label in self.labels}
         decidable = self.decidable
         seen = 0
-        if plain and not all(_is_module(value) for _, value in visited.values()):
+        if plain and not all(is_module(value) for _, value in visited.values()):
             seen = collector.default(site, len(decidable))
         branches = tuple(visited[label][0] for label in decidable)
         named = self.name is not None
@@ -198,6 +198,7 @@ class ManyOf(Choice):
     def _collect_merge(self, collector: Collect, site: Site) -> tuple[list[Decision], Any]:
         from oche.program.merging import Merge
 
+        assert self.merge is not None
         seen = [collector.visit(self, site, label) for label in self.labels]
         module = Merge([value for _, value in seen[: self.k]], tuple(range(self.k)), len(seen), self.merge, site.location)
         branches = tuple(found for found, _ in seen)
@@ -224,7 +225,7 @@ class ManyOf(Choice):
         """A module that merges all inputs."""
         if self.merge is None:
             raise NotRelaxable(
-                f"choice {site.location!r}: got {self.kind} of {self.k} values; allowed in a supernet: oneof, repeat, and manyof with merge=...; "
+                f"choice {site.location!r}: got {self.kind} of {self.k} values; allowed in a supernet: oneof, repeat, manyof with merge; "
                 "add merge='sum' if the candidates are parallel inputs"
             )
         return builder.merge(self, site)
@@ -376,7 +377,7 @@ def manyof(
     k: int,
     candidates: Any,
     distinct: bool = True,
-    sorted: bool = False,  # noqa: A002
+    sorted: bool = False,
     merge: str | Callable[..., Any] | None = None,
     name: str | None = None,
     **given: Any,
@@ -414,7 +415,8 @@ def manyof(
             raise SpaceError(f"manyof {name or ''!r}, merge: got {merge!r}; allowed: 'sum', 'mean', or a function of a list of tensors")
     if distinct and k > len(labeled):
         raise SpaceError(
-            f"manyof {name or ''!r}: got k={k} of {len(labeled)} candidates; allowed: k up to {len(labeled)}; too few candidates: add some, or use distinct=False"
+            f"manyof {name or ''!r}: got k={k} of {len(labeled)} candidates; allowed: k up to {len(labeled)}; "
+            "too few candidates: add some, or use distinct=False"
         )
     return _meet(ManyOf(k, labeled, distinct, sorted, merge, name, given))
 
@@ -563,7 +565,7 @@ def _takes_index(make: Callable[..., Any]) -> bool:
 
 
 def _in_row(layers: list[Any]) -> Any:
-    if layers and all(_is_module(layer) for layer in layers):
+    if layers and all(is_module(layer) for layer in layers):
         import torch
 
         return torch.nn.Sequential(*layers)

@@ -54,7 +54,7 @@ def suffix_table(sizes: tuple[int, ...], k: int, distinct: bool) -> tuple[tuple[
         n + 1 rows of k + 1 exact integers.
     """
     n = len(sizes)
-    rows = [(1,) + (0,) * k]
+    rows: list[tuple[int, ...]] = [(1,) + (0,) * k]
     for c in range(n - 1, -1, -1):
         after = rows[-1]
         row = [1] * (k + 1)

@@ -87,7 +87,8 @@ def _condition(decisions: list[Decision], location: str, under: list[list[Decisi
         clash = next((d for d in extra if not d.named), None)
         if clash is not None:
             raise SpaceError(
-                f"choice {clash.location!r}: got a choice without a name under a condition on {location!r}; allowed: named choices there; add name='...'"
+                f"choice {clash.location!r}: got a choice without a name under a condition on {location!r}; "
+                "allowed: named choices there; add name='...'"
             )
         branches.append((*owner.slots[0][j], *extra))
     inside = {d.key for branch in branches for d in walk(branch)}

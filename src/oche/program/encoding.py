@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from oche.errors import SpaceError
@@ -70,7 +70,7 @@ class Encode(Resolver):
 
     def _match_choice(self, choice: Choice, value: Any, site: Site, path: str) -> None:
         if isinstance(choice, OneOf):
-            decision: Any = self._first(choice, value, site, None, path)
+            decision: Any = self._first(choice, value, site, path)
         elif isinstance(choice, ManyOf):
             decision = self._match_many(choice, value, site, path)
         elif isinstance(choice, NumberChoice):
@@ -91,27 +91,45 @@ class Encode(Resolver):
     def _match_many(self, choice: ManyOf, value: Any, site: Site, path: str) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or len(value) != choice.k:
             raise _Mismatch(path, f"got {value!r}; allowed: a list of {choice.k}")
-        labels: list[str] = []
-        for slot, item in enumerate(value):
-            barred = set(labels) if choice.distinct else set()
-            labels.append(self._first(choice, item, site, slot, f"{path}[{slot}]", barred))
-        order = [choice.labels.index(label) for label in labels]
-        if choice.is_sorted and order != sorted(order):
-            raise _Mismatch(path, f"got {value!r}; allowed: sorted candidates")
+        labels = self._fill_slots(choice, list(value), site, path, [])
+        if labels is None:
+            raise _Mismatch(
+                path, f"got {value!r}; allowed: {choice.k} of the candidates {self._shown(choice)}{' in order' * choice.is_sorted}"
+            )
         return tuple(labels)
 
-    def _first(self, choice: Choice, value: Any, site: Site, slot: int | None, path: str, barred: Collection[str] = ()) -> str:
-        for label in choice.decidable:
-            if label in barred:
+    def _fill_slots(self, choice: ManyOf, values: list[Any], site: Site, path: str, chosen: list[int]) -> list[str] | None:
+        """Match slot by slot and step back where a match leaves nothing for later slots."""
+        slot = len(chosen)
+        if slot == len(values):
+            return [choice.labels[c] for c in chosen]
+        for c, label in enumerate(choice.labels):
+            if (choice.distinct and c in chosen) or (choice.is_sorted and chosen and c < chosen[-1]):
                 continue
             saved = dict(self._taken)
             try:
-                self._inside(choice, site, label, slot, value, path)
+                self._inside(choice, site, label, slot, values[slot], f"{path}[{slot}]")
+                found = self._fill_slots(choice, values, site, path, [*chosen, c])
+            except _Mismatch:
+                found = None
+            if found is not None:
+                return found
+            self._taken = saved
+        return None
+
+    def _first(self, choice: Choice, value: Any, site: Site, path: str) -> str:
+        for label in choice.decidable:
+            saved = dict(self._taken)
+            try:
+                self._inside(choice, site, label, None, value, path)
                 return label
             except _Mismatch:
                 self._taken = saved
-        allowed = ", ".join(repr(choice.candidates[label]) for label in choice.decidable if label not in barred)
-        raise _Mismatch(path, f"got {value!r}; allowed: the candidates {allowed}")
+        raise _Mismatch(path, f"got {value!r}; allowed: the candidates {self._shown(choice)}")
+
+    @staticmethod
+    def _shown(choice: Choice) -> str:
+        return ", ".join(repr(choice.candidates[label]) for label in choice.decidable)
 
     def _inside(self, choice: Choice, site: Site, label: str, slot: int | None, value: Any, path: str) -> None:
         place = site.location if slot is None else f"{site.location}[{slot}]"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -315,7 +316,7 @@ def _check_group(p: Point, genes: Sequence[int]) -> None:
     name = p.id.removesuffix("[0]")
     if p.distinct and len(set(genes)) != len(genes):
         raise DNAError(f"genes of {name!r}: got {list(genes)!r}; allowed: distinct candidates")
-    if p.is_sorted and any(a > b for a, b in zip(genes, genes[1:], strict=False)):
+    if p.is_sorted and any(a > b for a, b in pairwise(genes)):
         raise DNAError(f"genes of {name!r}: got {list(genes)!r}; allowed: sorted candidates")
 
 

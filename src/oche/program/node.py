@@ -35,6 +35,7 @@ class Symbol:
             raise ArgumentError(f"symbolic: got {target!r}, whose arguments cannot be read; allowed: classes and functions") from error
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """A node of this call, or the call's result while a program runs."""
         from oche.program.resolver import current
 
         if current() is not None:
@@ -120,19 +121,18 @@ class Node:
 
     def construct(self, args: Mapping[str, Any]) -> Any:
         """Call the target with arguments that are ready."""
-        positional, named = [], dict(args)
+        positional, named, unbroken = [], dict(args), True
         for name, parameter in self.symbol.signature.parameters.items():
+            required = parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            if required and name not in args:
+                raise Undecided(f"node {self.symbol.__name__}: got no value for argument {name!r}; allowed: all arguments; use node.set")
             if parameter.kind is parameter.VAR_POSITIONAL and name in named:
                 positional += list(named.pop(name))
-            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name in named:
-                if len(positional) == _position(self.symbol.signature, name):
-                    positional.append(named.pop(name))
-            if (
-                parameter.default is parameter.empty
-                and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-                and name not in args
-            ):
-                raise Undecided(f"node {self.symbol.__name__}: got no value for argument {name!r}; allowed: all arguments; use node.set")
+            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name in named and unbroken:
+                positional.append(named.pop(name))
+            else:
+                # Once an argument is left to its default, those behind it must go by name.
+                unbroken = False
         return self.symbol.target(*positional, **named)
 
     def build(self) -> Any:
@@ -206,11 +206,8 @@ class Node:
         return f"{self.symbol.__name__}({', '.join(f'{k}={v!r}' for k, v in self._args.items())})"
 
 
-def _position(signature: inspect.Signature, name: str) -> int:
-    return list(signature.parameters).index(name)
-
-
-def _is_module(value: Any) -> bool:
+def is_module(value: Any) -> bool:
+    """Whether a value is a torch module; torch is not imported for it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
 

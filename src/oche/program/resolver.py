@@ -198,7 +198,8 @@ class Collect(Resolver):
         super().__init__(0)
         self.fixed = dict(fixed or {})
         self.forced = dict(forced or {})
-        #: Places of plain-style choices that gave the program a plain value, with the number of candidates: control flow may depend on them.
+        #: Places of plain-style choices that gave the program a plain value, with the number of candidates.
+        #: Control flow may depend on them.
         self.value_choices: dict[str, int] = {}
         self._found: list[list[Decision]] = [[]]
 

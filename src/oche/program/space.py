@@ -20,7 +20,7 @@ from oche.files import digest
 from oche.program.discovery import discover
 from oche.program.dna import DNA, Gene
 from oche.program.encoding import Encode
-from oche.program.layout import Layout, Point
+from oche.program.layout import Layout, Point, join
 from oche.program.node import Node, Symbol
 from oche.program.resolver import Decide, Resolver
 from oche.program.spec import Decision, Number, Pick, walk
@@ -196,7 +196,7 @@ class Space:
             raise DNAError(f"DNA: got {dna!r}; allowed: oche.DNA((...))")
         if dna.fingerprint is not None and dna.fingerprint != self.fingerprint:
             raise DNAError(
-                f"DNA: got one of another space (fingerprint {dna.fingerprint[:12]}); allowed: DNA of {self.name!r} ({self.fingerprint[:12]}); "
+                f"DNA: got one of another space ({dna.fingerprint[:12]}); allowed: DNA of {self.name!r} ({self.fingerprint[:12]}); "
                 "a DNA of a restricted space is carried over by its lift()"
             )
         self.layout.check(dna.flat)
@@ -396,8 +396,6 @@ def _read(points: Sequence[Point], flat: Sequence[Gene]) -> dict[str, Any]:
 def _write(
     decisions: Sequence[Decision], prefix: str, values: dict[str, Any], flat: list[Gene], by_id: Mapping[str, int], defaults: bool
 ) -> None:
-    from oche.program.layout import join
-
     for d in decisions:
         name = join(prefix, d.rel)
         if d.key not in values and not defaults:
@@ -456,8 +454,6 @@ def _keep(decisions: Sequence[Decision], kept: set[str]) -> list[Decision]:
 
 
 def _fix(decisions: Sequence[Decision], values: Mapping[str, Any], prefix: str = "") -> list[Decision]:
-    from oche.program.layout import join
-
     found: list[Decision] = []
     for d in decisions:
         rel = join(prefix, d.rel)

@@ -29,6 +29,7 @@ def command(
 
     out = Output(as_json, quiet)
     space, source = load_space(program)
+    task = compose.task(None, data, recipe) if data is not None else None
     points = [_point(p) for p in space.points]
     members = [space.decisions(space.sample(seed + i)) for i in range(sample)]
     value: dict[str, Any] = {
@@ -43,8 +44,8 @@ def command(
     for member in members:
         out.say("member: " + ", ".join(f"{k}={v}" for k, v in member.items()))
     said = f"{space.name}: {len(points)} decisions, {size_text(space.size)} programs"
-    if data is not None:
-        value["cost"] = cost = _cost(space, compose.task(None, data, recipe), seed)
+    if task is not None:
+        value["cost"] = cost = _cost(space, task, seed)
         said += (
             f"; one member ({cost['params']:,} weights) trains in {cost['seconds']:.3g} s, 40 trials in about {_time(40 * cost['seconds'])}"
         )

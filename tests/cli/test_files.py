@@ -159,7 +159,7 @@ def test_an_exported_network_computes_the_same(oche, net, trained, name):
 
     done = oche("child", "export", "n.pt", "--program", "net.py:Net", "--out", name)
     assert done.returncode == 0, done.stderr
-    from oche.cli.child import open_network
+    from oche.cli._network import open_network
 
     model = open_network(net / "n.pt", f"{net / 'net.py'}:Net").model
     x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))

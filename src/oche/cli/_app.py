@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -60,6 +61,7 @@ def build() -> typer.Typer:
 
 def run(arguments: list[str] | None = None) -> None:
     """Parse and run; leaves the process."""
+    logging.basicConfig(format="oche: %(message)s", level=logging.WARNING)
     try:
         words = sys.argv[1:] if arguments is None else arguments
         build()(args=words, prog_name="oche", obj={"words": words})
@@ -77,8 +79,10 @@ def guard(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OcheError as error:
+            from oche.loop.interrupt import Interrupted
+
             typer.echo(f"oche: {error}", err=True)
-            raise typer.Exit(FAILED if isinstance(error, _FAILURES) else USAGE) from None
+            raise typer.Exit(INTERRUPTED if isinstance(error, Interrupted) else FAILED if isinstance(error, _FAILURES) else USAGE) from None
         except KeyboardInterrupt:
             typer.echo("oche: interrupted; with --store, the same command continues where it stopped", err=True)
             raise typer.Exit(INTERRUPTED) from None

@@ -69,6 +69,24 @@ def budget(text: str | None) -> Any:
     return Budget(**limits)
 
 
+def executor(text: str) -> dict[str, Any]:
+    """`processes?workers=2&seconds=60` as arguments of a search: executor, workers, limits per trial."""
+    from oche.loop import Limits
+
+    name, given = parse(text)
+    allowed = ("serial", "processes", "ray")
+    found = next((a for a in allowed if canonical(a) == canonical(name)), None)
+    if found is None:
+        raise unknown("executor", name, allowed)
+    for key in given:
+        if key not in ("workers", "seconds", "memory_bytes"):
+            raise unknown(f"setting of executor {found!r}", key, ("workers", "seconds", "memory_bytes"))
+    workers = given.pop("workers", None)
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ArgumentError(f"executor workers: got {workers!r}; allowed: a whole number from 1")
+    return {"executor": found, "workers": workers, "limits": Limits(**given) if given else None}
+
+
 def algorithm(text: str, mixer: str | None = None, scheme: str | None = None) -> str:
     """The text of an algorithm with a mixer and a scheme put into its settings, checked by making it once."""
     extra = {"mixer": mixer, "scheme": scheme}

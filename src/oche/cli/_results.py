@@ -57,6 +57,28 @@ def write_best(folder: Path, record: Any, program: str) -> Path:
     return path
 
 
+def write_network(folder: Path, record: Any, space: Any, program: str, task: Any) -> Path | None:
+    """`best.pt`: the network of the best record with the weights of its final training, and what it takes to build it again.
+
+    Returns:
+        The file, or None if the task trains no networks.
+    """
+    kept = record.artifacts.get("network")
+    if kept is None or not Path(kept).is_file():
+        return None
+    from oche import training
+    from oche.cli._network import describe
+    from oche.program import DNA
+
+    dna = DNA(tuple(record.dna))
+    arguments = {**task.arguments(space), **task.final}
+    saved = training.load(kept, lambda meta: space.root.build(dna, seed=0, **arguments))
+    meta = describe(space.root, program, dna, arguments, record.train_seed or 0, dict(record.metrics))
+    path = folder / "best.pt"
+    training.save(path, saved.model, {**meta, "input": saved.meta["input"]})
+    return path
+
+
 def read_best(path: Path) -> dict[str, Any]:
     """What `write_best` wrote.
 

@@ -47,7 +47,8 @@ def command(
     if out is not None:
         results.prepare(out)
     title = name or f"{source.text} {task or data} baseline"
-    base = oche.baseline(space, made, n=members, store=store, executor=executor, threads=threads, name=title, progress=not quiet)
+    shared = {"store": store, **compose.executor(executor), "threads": threads, "name": title, "progress": not quiet}
+    base = oche.baseline(space, made, n=members, **shared)
     records = list(base.records)
     if out is not None:
         results.write_records(out, records)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oche.cli import _compose as compose
 from oche.cli import _options as option
 from oche.cli._output import Output
 
@@ -70,7 +71,7 @@ def _quick(output: Output, out: Path, executor: str) -> None:
 
 
 def _common(output: Output, executor: str) -> dict[str, Any]:
-    return {"store": None, "executor": executor, "parallel": 1, "threads": 1, "progress": not output.quiet}
+    return {"store": None, **compose.executor(executor), "parallel": 1, "threads": 1, "progress": not output.quiet}
 
 
 def _next(out: Path, quick: bool) -> list[str]:

@@ -99,7 +99,7 @@ def command(
         compose.seeds(seeds),
         members if baseline else 0,
         random_search and chosen.partition("?")[0] != "random",
-        {"store": store, "executor": executor, "parallel": parallel, "threads": threads, "progress": not quiet},
+        {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
     )
     if dry_run:
         described = plan.describe()
@@ -110,38 +110,30 @@ def command(
         results.prepare(out)
     title = name or f"{source.text} {chosen} {task or data}"
     _remember(context, store, title)
-    runs, base, rs = execute(plan, title)
+    runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
 
 
-def execute(plan: Plan, name: str) -> tuple[Any, Any, Any]:
-    """The searches, the baseline, and random search at the cost that the searches had."""
+def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, Any]:
+    """The searches, the baseline, and random search at the cost that the searches had.
+
+    Args:
+        plan: What was asked for.
+        name: What the store calls it.
+        keep: Folder for the networks that the searches end with; None keeps none.
+    """
     import oche
 
-    runs = oche.search(plan.space, plan.algorithm, plan.task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
-    base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **plan.common) if plan.members else None
-    rs = None
+    task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
+    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
+    base = rs = None
+    if plan.members:
+        shared = {key: value for key, value in plan.common.items() if key != "parallel"}
+        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
     if plan.random_search:
-        limit = plan.budget if plan.budget is not None else equal_cost(runs.records)
+        limit = runs.equal_budget()
         rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=plan.seeds, name=f"{name} random search", **plan.common)
     return runs, base, rs
-
-
-def equal_cost(records: Sequence[Any], units: Sequence[str] = ("passes", "epochs", "trials")) -> Any:
-    """The mean search cost of some records as a budget, in the first of `units` that all of them count.
-
-    Passes and not seconds by default: two machines, or a run that was resumed, then get the same random search.
-    """
-    from oche.errors import BudgetError
-    from oche.loop.contracts import Budget
-
-    for unit in units:
-        spent = [r.cost.get("search", {}).get(unit, 0) for r in records]
-        if spent and all(spent):
-            mean = sum(spent) / len(spent)
-            limits: dict[str, Any] = {unit: max(1, round(mean)) if unit == "trials" else mean}
-            return Budget(**limits)
-    raise BudgetError(f"random search at equal cost: got no cost in {', '.join(units)}; allowed: --budget or --no-random-search")
 
 
 def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:
@@ -159,6 +151,8 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     best = _best(runs.records)
     if out is not None and best is not None:
         files["best"] = str(results.write_best(out, best, plan.program))
+        network = results.write_network(out, best, plan.space, plan.program, plan.task)
+        files |= {"network": str(network)} if network is not None else {}
     text = str(report)
     if best is not None:
         text += f"\nbest: {best.metric} {best.value:.2f} {best.unit} with {_decisions(best)}"

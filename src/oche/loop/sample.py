@@ -216,5 +216,3 @@ def _counted(feedback: Feedback) -> Feedback:
     from dataclasses import replace
 
     return replace(feedback, cost=replace(feedback.cost, trials=1))
-
-

@@ -11,10 +11,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from tiny import TinySharing, TinyTask, tiny_space
+from tiny import TinySharing, TinyTask, tiny_space  # noqa: E402
 
-from oche.program import Space
-from oche.testing import WeightSharingContract
+from oche.program import Space  # noqa: E402
+from oche.testing import WeightSharingContract  # noqa: E402
 
 
 class TestTinySharing(WeightSharingContract):

@@ -60,11 +60,7 @@ class Engine:
             return self.runs
         self._running.clear()
         try:
-            with (
-                tempfile.TemporaryDirectory(prefix="oche-", ignore_cleanup_errors=True) as scratch,
-                interrupts() as interrupt,
-                self.executor,
-            ):
+            with tempfile.TemporaryDirectory(prefix="oche-", ignore_cleanup_errors=True) as scratch, interrupts() as interrupt, self.executor:
                 self._give_folders(Path(scratch))
                 self.executor.start(self.target)
                 with progress(self.title, not self.quiet) as update:

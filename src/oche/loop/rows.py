@@ -45,9 +45,7 @@ def proposal_of(row: ProposalRow, space: Space) -> Proposal:
     try:
         space.validate(dna)
     except DNAError as error:
-        raise ResumeError(
-            f"proposal {row.id}: got a DNA in the store that does not fit the space ({error}); allowed: the program as it was"
-        ) from error
+        raise ResumeError(f"proposal {row.id}: got a DNA in the store that does not fit the space ({error}); allowed: the program as it was") from error
     return Proposal(row.id, dna, row.count, json.loads(row.info))
 
 

@@ -230,13 +230,7 @@ def measured(feedback: Feedback, outcome: Outcome, trials: int = 1) -> Feedback:
     return replace(
         feedback,
         cost=Cost(
-            trials,
-            cost.passes,
-            cost.epochs,
-            cost.samples,
-            cost.tokens,
-            cost.seconds or outcome.seconds,
-            cost.cpu_seconds or outcome.cpu_seconds,
+            trials, cost.passes, cost.epochs, cost.samples, cost.tokens, cost.seconds or outcome.seconds, cost.cpu_seconds or outcome.cpu_seconds
         ),
     )
 

@@ -216,3 +216,5 @@ def _counted(feedback: Feedback) -> Feedback:
     from dataclasses import replace
 
     return replace(feedback, cost=replace(feedback.cost, trials=1))
+
+

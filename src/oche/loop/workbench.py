@@ -33,9 +33,7 @@ def as_factory(algorithm: Any) -> Callable[[], Any]:
     if isinstance(algorithm, type) or (callable(algorithm) and not hasattr(algorithm, "setup")):
         return algorithm
     if not hasattr(algorithm, "setup"):
-        raise ArgumentError(
-            f"algorithm: got {algorithm!r}; allowed: a name, or an object with setup, see oche.loop.AskTell and WeightSharing"
-        )
+        raise ArgumentError(f"algorithm: got {algorithm!r}; allowed: a name, or an object with setup, see oche.loop.AskTell and WeightSharing")
     return _Copy(algorithm)
 
 

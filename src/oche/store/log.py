@@ -111,9 +111,7 @@ class RunLog:
         try:
             self._writer.write(self.run.id, batch)
         except StoreError as error:
-            raise StoreError(
-                f"{error} (run {self.run.id}: {len(batch.trials)} ended trials of {self.run.told} are not in the store)"
-            ) from error
+            raise StoreError(f"{error} (run {self.run.id}: {len(batch.trials)} ended trials of {self.run.told} are not in the store)") from error
         self._batch = Batch()
         self._last = time.monotonic()
 

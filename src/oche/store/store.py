@@ -63,9 +63,7 @@ class BaseStore(ABC):
             self.insert_run(fresh)
             return RunLog(self, Saved(fresh), group_seconds)
         if not resume:
-            raise ResumeError(
-                f"run {run.id} ({run.name!r}, seed {run.seed}): got resume=False; allowed: True, the store has it; use another store or name"
-            )
+            raise ResumeError(f"run {run.id} ({run.name!r}, seed {run.seed}): got resume=False; allowed: True, the store has it; use another store or name")
         owner.check_free(saved.run.owner, run.id)
         for key in ("kind", "parallel", "order", "threads"):
             if getattr(saved.run, key) != getattr(run, key):
@@ -89,9 +87,7 @@ class BaseStore(ABC):
         if len(hits) == 1:
             return hits[0]
         listed = ", ".join(r.id for r in (hits or rows)[:10]) or "the store is empty"
-        raise UnknownNameError(
-            f"run: got {text!r}, {'several runs' if hits else 'no run'} of that id or name; allowed: {listed}; see 'oche runs list'"
-        )
+        raise UnknownNameError(f"run: got {text!r}, {'several runs' if hits else 'no run'} of that id or name; allowed: {listed}; see 'oche runs list'")
 
     def export(self, path: str | os.PathLike[str], run: str | None = None) -> int:
         """Write all records, or those of one run, as JSON lines.
@@ -344,9 +340,7 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
         try:
             found.append(Record.from_json(json.loads(line)))
         except json.JSONDecodeError as error:
-            raise StoreError(
-                f"records: got line {number} of {os.fspath(path)!r}, which is not JSON; allowed: one JSON object per line"
-            ) from error
+            raise StoreError(f"records: got line {number} of {os.fspath(path)!r}, which is not JSON; allowed: one JSON object per line") from error
         except StoreError as error:
             raise StoreError(f"line {number} of {os.fspath(path)!r}: {error}") from error
     return found
@@ -371,12 +365,7 @@ def _record_row(run: str, content: Mapping[str, Any]) -> dict[str, Any]:
 def _write(connection: Any, run: str, batch: Batch) -> None:
     from oche.store import schema as s
 
-    for table, rows in (
-        (s.proposal, batch.proposals),
-        (s.trial, batch.trials.values()),
-        (s.measure, batch.measures),
-        (s.checkpoint, batch.checkpoints),
-    ):
+    for table, rows in ((s.proposal, batch.proposals), (s.trial, batch.trials.values()), (s.measure, batch.measures), (s.checkpoint, batch.checkpoints)):
         if rows:
             connection.execute(table.insert(), [{**vars(row), "run": run} for row in rows])
     for proposal, replicate, phase, position in batch.told:

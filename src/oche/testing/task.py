@@ -4,7 +4,6 @@ Example:
     >>> class TestMine(TaskContract):
     ...     def make_task(self):
     ...         return Mine()
-    ...
     ...     def make_space(self):
     ...         return Space(Net)
 """

@@ -4,10 +4,8 @@ Example:
     >>> class TestMine(WeightSharingContract):
     ...     def make_algorithm(self):
     ...         return Mine()
-    ...
     ...     def make_space(self):
     ...         return Space(Net)
-    ...
     ...     def make_task(self):
     ...         return TinyTask()
 """

@@ -66,7 +66,9 @@ CIFAR10 = HubImages(
 )
 
 # The evaluated papers use the CIFAR-10 constants for CIFAR-100 too.
-CIFAR100 = HubImages("cifar100", "uoft-cs/cifar100", 32, "img", "fine_label", tuple(str(i) for i in range(100)), _CIFAR_MEAN, _CIFAR_STD)
+CIFAR100 = HubImages(
+    "cifar100", "uoft-cs/cifar100", 32, "img", "fine_label", tuple(str(i) for i in range(100)), _CIFAR_MEAN, _CIFAR_STD
+)
 
 
 def cifar10(path: str | None = None) -> DataSet:

@@ -16,7 +16,9 @@ from oche.tasks._children import architecture, fitting_arguments
 class Net(nn.Module):
     def __init__(self, in_channels=3, classes=7, width=4):
         super().__init__()
-        self.body = oche.oneof({"wide": lambda c: nn.Conv2d(c, 2 * width, 3), "thin": lambda c: nn.Conv2d(c, 2 * width, 1)}, name="conv", c=in_channels)
+        self.body = oche.oneof(
+            {"wide": lambda c: nn.Conv2d(c, 2 * width, 3), "thin": lambda c: nn.Conv2d(c, 2 * width, 1)}, name="conv", c=in_channels
+        )
         self.head = nn.Linear(2 * width, classes)
 
     def forward(self, x):

@@ -108,7 +108,7 @@ class Database:
         columns = {c["name"] for c in sa.inspect(connection).get_columns("meta")}
         if columns != {"key", "value"}:
             return None
-        rows = dict(connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value)).tuples().all())
+        rows = dict(connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value)).all())
         if rows.get("application") != schema.APPLICATION:
             return None
         return int(rows["schema_version"])

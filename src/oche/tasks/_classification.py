@@ -60,6 +60,12 @@ class Classification:
         """Number of test items."""
         return self.data.sizes["test"]
 
+    @property
+    def evaluation_passes(self) -> float:
+        """Forward-and-backward passes of one `evaluate`; a forward pass alone counts one third."""
+        batches = -(-self.data.sizes["train"] // self.search_recipe.batch_size)
+        return self.search_recipe.epochs * batches + _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
+
     def describe(self) -> dict[str, Any]:
         """Data, recipes, final size and metric."""
         return {
@@ -82,7 +88,9 @@ class Classification:
         from torch import nn
 
         if not isinstance(built, nn.Module):
-            raise SpaceError(f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module")
+            raise SpaceError(
+                f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module"
+            )
         return built
 
     def evaluate(self, child: Any, seed: int) -> Feedback:
@@ -93,7 +101,9 @@ class Classification:
         started = time.perf_counter(), time.process_time()
         valid = training.score(child, self.data, "valid", device=self.device)
         passes = _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
-        cost = fit.cost + Cost(trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1])
+        cost = fit.cost + Cost(
+            trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1]
+        )
         return Feedback(reward=valid, metrics={"valid": valid, "train_loss": fit.history[-1].loss}, cost=cost)
 
     def report(self, child: Any, seed: int) -> Feedback:

@@ -66,7 +66,9 @@ class Arm:
         return 0.0 if self.population else self.sd / math.sqrt(self.n)
 
 
-def make_arm(name: str, values: Sequence[float], *, letter: str, unit: str, population: bool = False, ids: Sequence[str] | None = None) -> Arm:
+def make_arm(
+    name: str, values: Sequence[float], *, letter: str, unit: str, population: bool = False, ids: Sequence[str] | None = None
+) -> Arm:
     """Check results and make an arm of them.
 
     Args:

@@ -106,7 +106,9 @@ def compare(
     return compare_arms(m, r, settings)
 
 
-def compare_arms(search: Arm, random: Arm, settings: Settings, *, dataset: str = "", algorithm: str = "search", against: str = "random") -> Row:
+def compare_arms(
+    search: Arm, random: Arm, settings: Settings, *, dataset: str = "", algorithm: str = "search", against: str = "random"
+) -> Row:
     """`compare` for arms that are made already."""
     check_units(search, random, settings.unit)
     difference = welch_difference(search, random, settings.alpha)
@@ -123,6 +125,7 @@ def compare_arms(search: Arm, random: Arm, settings: Settings, *, dataset: str =
         against=against,
         n_m=search.n,
         n_r=random.n,
+        population=random.population,
         mean_m=search.mean,
         sd_m=search.sd,
         mean_r=random.mean,
@@ -149,6 +152,7 @@ def compare_arms(search: Arm, random: Arm, settings: Settings, *, dataset: str =
         error_reduction=error_reduction(search, random, settings.unit, settings.direction),
         mde=mde,
         mde_unit=points_unit(settings.unit),
+        mde_family=mde,
         mde_relative=100.0 * mde / random.mean if settings.scale == "relative" else float("nan"),
         resolution=resolution(search.mean, settings.n_report) if settings.n_report and settings.unit == "%" else None,
         warnings=_warnings(search, random),

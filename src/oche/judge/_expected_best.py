@@ -88,7 +88,9 @@ def _ordered(values: Sequence[float], signal: Sequence[float] | None, direction:
     reported = np.asarray(values, dtype=np.float64)
     by = reported if signal is None else np.asarray(signal, dtype=np.float64)
     if reported.ndim != 1 or not len(reported) or by.shape != reported.shape:
-        raise JudgeError(f"pool: got values of shape {reported.shape} and signals of shape {by.shape}; allowed: two lists of equal length, not empty")
+        raise JudgeError(
+            f"pool: got values of shape {reported.shape} and signals of shape {by.shape}; allowed: two lists of equal length, not empty"
+        )
     if not (np.isfinite(reported).all() and np.isfinite(by).all()):
         raise JudgeError("pool: got a value that is not finite; allowed: finite numbers; leave failed members out")
     return reported[np.argsort(by if direction == "max" else -by, kind="stable")]

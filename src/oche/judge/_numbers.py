@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -85,3 +86,9 @@ def amount(value: float, unit: str) -> str:
     if unit in ("seconds", "cpu_seconds"):
         return f"{duration(value)}{' of processor' if unit == 'cpu_seconds' else ''}"
     return f"{value:,.0f} {unit_name(unit)}" if value >= 100 or value == int(value) else f"{value:,.2g} {unit_name(unit)}"
+
+
+def typeset(text: str) -> str:
+    """For the page: true minus signs, and numbers that stay on one line with their unit and interval."""
+    text = re.sub(r"(?<![\w.)])-(?=\d)", "\u2212", text)
+    return re.sub(r"(?<=[\d,]) (?=%|points|runs|[-+\u2212]?\d)|(?<=%) (?=\[)", "\u00a0", text)

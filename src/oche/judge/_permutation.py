@@ -99,7 +99,8 @@ def smallest_p(k: int, n: int) -> float:
         >>> round(smallest_p(3, 3), 3), round(smallest_p(5, 5), 4)
         (0.1, 0.0079)
     """
-    splits = math.comb(n + k, k)
+    # C(22, 11) is above the limit already; larger binomials would only cost time.
+    splits = math.comb(n + k, k) if min(n, k) <= 10 else EXACT_LIMIT + 1
     if splits > EXACT_LIMIT:
         return 1.0 / (DRAWS + 1)
     return (2.0 if n == k else 1.0) / splits

@@ -1,7 +1,7 @@
 """What a comparison of so many runs can see, and how many runs it takes to see a given difference.
 
-Power of the two-sided Welch t test by the noncentral t distribution, solved numerically. The level is that of one test: a report
-with many rows needs a little more, which `smallest_p` and Holm say row by row.
+Power of the two-sided Welch t test by the noncentral t distribution, solved numerically. The level is that of one test; a report
+of m tests asks for the level alpha / m, Holm's first step.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ def runs_needed(
     *,
     alpha: float = 0.05,
     power: float = POWER,
-    family: int = 1,
     population: bool = False,
 ) -> int:
     """Runs per arm needed to see `difference` with the given power.
@@ -57,9 +56,9 @@ def runs_needed(
     Args:
         difference: True difference of means, in the metric's unit.
         sd: Standard deviation of one arm, in the same unit.
-        alpha: Level of one test, two-sided.
+        alpha: Level of one test, two-sided; for a report of m tests divide by m. The count is raised until a permutation test can
+            come out under it.
         power: Chance to see the difference.
-        family: Number of tests in the report: the count is raised until a permutation test can pass Holm's first step.
         population: Whether the other arm is a known mean, so that only the search arm needs runs.
 
     Raises:
@@ -73,7 +72,7 @@ def runs_needed(
         raise JudgeError(f"difference: got {difference!r}; allowed: a number other than 0")
 
     def enough(n: int) -> bool:
-        if not population and family * smallest_p(n, n) >= alpha:
+        if not population and smallest_p(n, n) >= alpha:
             return False
         return minimum_detectable(sd, n, sd, None if population else n, alpha=alpha, power=power) <= abs(difference)
 

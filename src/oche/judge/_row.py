@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from oche.judge._power import minimum_detectable
 from oche.judge._resolution import Resolution
 from oche.judge._verdict import decide
 
@@ -20,6 +21,7 @@ class Row:
         against: `random`, `random average` or `random search`.
         n_m: Runs of the search, `k`.
         n_r: Runs of the random arm, `n`, or all members of the space.
+        population: Whether the random arm is every member of a finite space, its mean known exactly.
         mean_m: Mean of the search arm, in `unit`.
         sd_m: Its sample standard deviation.
         mean_r: Mean of the random arm.
@@ -46,6 +48,7 @@ class Row:
         error_reduction: Share of errors avoided, percent, or None.
         mde: Minimum detectable effect at 80 % power, in `mde_unit`.
         mde_unit: Unit of `mde`.
+        mde_family: The same at the level of Holm's first step, `alpha / family`, which is what this report can see.
         mde_relative: The same in percent of the random mean (NaN on scale `points`).
         equivalent: Whether the whole interval lies within +-delta; None if no delta was given.
         resolution: Grain of the metric, if the number of test items is known.
@@ -61,6 +64,7 @@ class Row:
     against: str
     n_m: int
     n_r: int
+    population: bool
     mean_m: float
     sd_m: float
     mean_r: float
@@ -87,6 +91,7 @@ class Row:
     error_reduction: float | None
     mde: float
     mde_unit: str
+    mde_family: float
     mde_relative: float
     equivalent: bool | None = None
     resolution: Resolution | None = None
@@ -133,7 +138,9 @@ class Row:
 
     def adjusted(self, p_adj: float, family: int) -> Row:
         """The same row as a member of a family of tests."""
-        return replace(self, p_adj=p_adj, family=family)
+        n = None if self.population else self.n_r
+        mde_family = minimum_detectable(self.sd_m, self.n_m, self.sd_r, n, alpha=self.alpha / family)
+        return replace(self, p_adj=p_adj, family=family, mde_family=mde_family)
 
     def to_json(self) -> dict[str, Any]:
         """All fields and both verdicts as JSON values; undefined numbers become null."""

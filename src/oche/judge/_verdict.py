@@ -19,7 +19,18 @@ AGAINST = {
 }
 
 
-def decide(low: float, high: float, p: float, *, alpha: float, smallest: float, family: int, against: str, equal_cost: bool = True, ratio: float | None = None) -> str:
+def decide(
+    low: float,
+    high: float,
+    p: float,
+    *,
+    alpha: float,
+    smallest: float,
+    family: int,
+    against: str,
+    equal_cost: bool = True,
+    ratio: float | None = None,
+) -> str:
     """The verdict of one test.
 
     Args:
@@ -58,4 +69,6 @@ def times(ratio: float) -> str:
     """A ratio as `0.6x`, `12x` or `less than 0.01x`."""
     if ratio < 0.01:
         return "less than 0.01x"
+    if 0.945 <= ratio < 1.05:
+        return "1.0x"
     return f"{ratio:.2g}x" if ratio < 10 else f"{ratio:,.0f}x"

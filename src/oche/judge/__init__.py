@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "minimum_detectable": "oche.judge._power:minimum_detectable",
         "random_equivalent": "oche.judge._expected_best:random_equivalent",
         "read": "oche.judge._reading:read",
-        "report": "oche.judge._report:report",
+        "report": "oche.judge._judging:report",
         "runs_needed": "oche.judge._power:runs_needed",
         "smallest_p": "oche.judge._permutation:smallest_p",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -84,10 +85,10 @@ def cell_graph(edges: list[Edge], text: str) -> Markup:
     )
 
 
-def decision_list(decisions: object) -> Markup:
+def decision_list(decisions: Mapping[str, object]) -> Markup:
     """Decisions by key, for programs that are not a cell."""
     items = []
-    for key, value in dict(decisions).items():  # type: ignore[call-overload]
+    for key, value in decisions.items():
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else f"{value:g}" if isinstance(value, float) else str(value)
         items.append(el("div", el("dt", str(key)), el("dd", shown)))
     return el("dl", *items, class_="decisions")
@@ -109,7 +110,11 @@ def _edge(edge: Edge, step: float, middle: float, rise: float) -> Markup:
         path = f"M{a + _RADIUS:.1f} {middle:.1f}L{b - _RADIUS - 5:.1f} {middle:.1f}"
     else:
         side = 1 if bow > 0 else -1
-        path = f"M{a + 6:.1f} {middle + side * (_RADIUS - 1):.1f}C{a + 0.18 * (b - a):.1f} {handle:.1f} {b - 0.18 * (b - a):.1f} {handle:.1f} {b - 5:.1f} {middle + side * (_RADIUS + 4):.1f}"
+        lean = 0.18 * (b - a)
+        path = (
+            f"M{a + 6:.1f} {middle + side * (_RADIUS - 1):.1f}C{a + lean:.1f} {handle:.1f} {b - lean:.1f} {handle:.1f} "
+            f"{b - 5:.1f} {middle + side * (_RADIUS + 4):.1f}"
+        )
     empty = edge.op in _NONE
     color = "none" if empty else f"s{_color(edge.op)}"
     shown = clipped(_shown(edge.op), 10 if span == 1 else 24)

@@ -59,7 +59,8 @@ def relative_improvement(search: Arm, random: Arm) -> float:
     for arm in (random, search):
         if arm.mean <= 0:
             raise JudgeError(
-                f"relative improvement undefined: got mean {arm.mean!r} in '{arm.name}'; allowed: positive means; compare with scale='points'"
+                f"relative improvement undefined: got mean {arm.mean!r} in '{arm.name}'; allowed: positive means; "
+                "compare with scale='points'"
             )
     return 100.0 * (search.mean / random.mean - 1.0)
 

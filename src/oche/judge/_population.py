@@ -29,7 +29,8 @@ def member_values(records: Sequence[Record]) -> list[float]:
     pairs = record.curves.get(MEMBERS)
     if not pairs:
         raise JudgeError(
-            f"population {record.id}: got one record without members; allowed: one record per member, or curves[{MEMBERS!r}] = [[count, value], ...]"
+            f"population {record.id}: got one record without members; allowed: one record per member, or "
+            f"curves[{MEMBERS!r}] = [[count, value], ...]"
         )
     values: list[float] = []
     for pair in pairs:

@@ -7,6 +7,7 @@ of m tests asks for the level alpha / m, Holm's first step.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from scipy import optimize, stats
 
@@ -115,4 +116,5 @@ def _noncentrality(nu: float, alpha: float, power: float) -> float:
         return float(stats.nct.sf(critical, nu, shift)) + (lower_tail if math.isfinite(lower_tail) else 0.0) - power
 
     # With two runs per arm critical values reach 12 and more, so the bracket grows with them.
-    return float(optimize.brentq(miss, 0.0, 4.0 * critical + 10.0, xtol=1e-12))
+    root: Any = optimize.brentq(miss, 0.0, 4.0 * critical + 10.0, xtol=1e-12)
+    return float(root)

@@ -72,16 +72,18 @@ def check_metric(records: Sequence[Record]) -> None:
     for record in records:
         if record.unit != first.unit:
             raise JudgeError(
-                f"unit mismatch: got {record.unit!r} in run {record.id} and {first.unit!r} in run {first.id}; allowed: one unit; convert one of them"
+                f"unit mismatch: got {record.unit!r} in run {record.id} and {first.unit!r} in run {first.id}; allowed: one unit; "
+                "convert one of them"
             )
         if (record.metric, record.direction) != (first.metric, first.direction):
             raise JudgeError(
-                f"metric: got {record.metric!r} ({record.direction}) in run {record.id} and {first.metric!r} ({first.direction}) in run {first.id}; "
-                "allowed: one metric and direction per task"
+                f"metric: got {record.metric!r} ({record.direction}) in run {record.id} and {first.metric!r} ({first.direction}) "
+                f"in run {first.id}; allowed: one metric and direction per task"
             )
         if record.status == "done" and record.metric not in record.metrics:
             raise JudgeError(
-                f"run {record.id}: metric {record.metric!r} is missing; allowed: one of {sorted(record.metrics)}; record the run as failed instead"
+                f"run {record.id}: metric {record.metric!r} is missing; allowed: one of {sorted(record.metrics)}; "
+                "record the run as failed instead"
             )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -75,7 +76,7 @@ class Scale:
 
 def tick_text(value: float, ticks: Sequence[float]) -> str:
     """A tick's label with as many decimals as the distance between ticks needs."""
-    step = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=abs(value) or 1.0)
+    step = min((b - a for a, b in pairwise(ticks)), default=abs(value) or 1.0)
     places = max(0, -math.floor(math.log10(step) + 1e-9)) if step > 0 else 0
     return f"{value + 0.0:,.{places}f}"
 

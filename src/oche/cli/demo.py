@@ -63,6 +63,7 @@ def _quick(output: Output, out: Path, executor: str) -> None:
     from oche.loop.contracts import Budget
 
     space = oche.Space(Word)
+    space.name = "words"
     task = oche.tasks.function(worth)
     output.say(f"regularized evolution over {space.size:,} words, {QUICK_SEEDS} seeds of {QUICK_TRIALS} trials; {MEMBERS} random members")
     budget = Budget(trials=QUICK_TRIALS)

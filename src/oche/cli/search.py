@@ -137,30 +137,52 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
 
 
 def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:
-    """Judge, write, print; leave with 1 if every search failed."""
+    """Write, judge, print.
+
+    Raises:
+        TrainingError: every search failed; records are written all the same.
+    """
     from oche.cli import _results as results
-    from oche.cli import judge
 
     records = [record for part in (runs, base, rs) if part is not None for record in part.records]
-    report = judge.judge(records)
     files: dict[str, str] = {}
     if out is not None:
         files["records"] = str(results.write_records(out, records))
-        judge.save(report, out)
-        files |= {"report": str(out / "report.html"), "report_json": str(out / "report.json")}
     best = _best(runs.records)
-    if out is not None and best is not None:
-        files["best"] = str(results.write_best(out, best, plan.program))
-        network = results.write_network(out, best, plan.space, plan.program, plan.task)
-        files |= {"network": str(network)} if network is not None else {}
-    text = str(report)
-    if best is not None:
-        text += f"\nbest: {best.metric} {best.value:.2f} {best.unit} with {_decisions(best)}"
-    for what, path in files.items():
-        text += f"\n{what}: {path}"
-    output.result({"report": report.to_json(), "best": best.to_json() if best is not None else None, "files": files}, text)
     if best is None:
-        raise TrainingError(f"search: all {len(runs.records)} runs failed; the first says: {runs.records[0].reason}")
+        raise TrainingError(f"search: got {len(runs.records)} of {len(runs.records)} runs failed; the first says: {runs.records[0].reason}")
+    report, text = _verdict(records)
+    if out is not None:
+        files |= _write(out, plan, best, report)
+    text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    text += "".join(f"\n{what}: {path}" for what, path in files.items())
+    output.result({"report": report.to_json() if report else None, "best": best.to_json(), "files": files}, text)
+
+
+def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
+    """The report and its text; None and the reason where there is nothing to compare with, or too few runs."""
+    from oche.cli.judge import judge
+    from oche.errors import JudgeError
+
+    try:
+        report = judge(list(records))
+    except JudgeError as error:
+        return None, f"no verdict: {error}"
+    return report, str(report)
+
+
+def _write(out: Path, plan: Plan, best: Any, report: Any) -> dict[str, str]:
+    """Everything but the records; the paths by what they hold."""
+    from oche.cli import _results as results
+    from oche.cli.judge import save
+
+    files = {}
+    if report is not None:
+        save(report, out)
+        files |= {"report": str(out / "report.html"), "report_json": str(out / "report.json")}
+    files["best"] = str(results.write_best(out, best, plan.program))
+    network = results.write_network(out, best, plan.space, plan.program, plan.task)
+    return files | ({"network": str(network)} if network is not None else {})
 
 
 def _best(records: Sequence[Any]) -> Any:

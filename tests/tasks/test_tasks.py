@@ -117,7 +117,9 @@ def test_training_does_not_touch_the_global_generator(digits):
 
 
 def test_final_networks_are_kept_where_asked(tmp_path):
-    task = oche.tasks.classification("digits", recipe="digits?epochs=1", device="cpu", keep=tmp_path)
+    plain = oche.tasks.classification("digits", recipe="digits?epochs=1", device="cpu")
+    task = oche.tasks.keeping(plain, tmp_path)
+    assert plain.keep is None
     space = Space(Net, in_channels=1, classes=10)
     trained = task.child(space, space.at(1), 3, final=True)
     feedback = task.report(trained, 3)

@@ -39,7 +39,7 @@ def command(
     if out_folder is not None:
         save(report, out_folder)
         out.say(f"report: {out_folder / 'report.html'}")
-    out.result(report.to_json(), str(report))
+    out.result(report.to_json(), str(report), " ".join(report.verdict))
 
 
 def judge(records: list[Any], **settings: Any) -> Any:

@@ -150,13 +150,14 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
         files["records"] = str(results.write_records(out, records))
     best = _best(runs.records)
     if best is None:
-        raise TrainingError(f"search: got {len(runs.records)} of {len(runs.records)} runs failed; the first says: {runs.records[0].reason}")
+        raise TrainingError(f"search: got no result, all {len(runs.records)} runs failed; the first: {runs.records[0].reason}")
     report, text = _verdict(records)
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
-    output.result({"report": report.to_json() if report else None, "best": best.to_json(), "files": files}, text)
+    short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
+    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:

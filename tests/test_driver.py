@@ -15,6 +15,9 @@ def program():
     return {"x": oche.oneof(list(range(8))), "y": oche.oneof(list(range(8)))}
 
 
+NINE = oche.Budget(trials=9)
+
+
 def product(child):
     return float(child["x"] * child["y"])
 
@@ -70,7 +73,7 @@ def test_the_same_search_in_a_store_does_no_work_twice(tmp_path):
     second = oche.search(program(), "random", task, **arguments)
     assert len(calls) == n == 11
     assert [r.content_hash() for r in first.records] == [r.content_hash() for r in second.records]
-    with pytest.raises(ResumeError, match="'try'.*other|another name"):
+    with pytest.raises(ResumeError, match=r"'try'.*another name"):
         oche.search({"z": oche.oneof([1, 2])}, "random", lambda c: 0.0, **arguments)
 
 
@@ -126,15 +129,15 @@ def test_arguments_and_restrictions_go_together():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: oche.search(program(), "regularised-evolution", product, budget=oche.Budget(trials=9)), UnknownNameError, "regularized-evolution"),
-        (lambda: oche.search("nasbench21", "random", product, budget=oche.Budget(trials=9)), UnknownNameError, "nasbench201"),
+        (lambda: oche.search(program(), "regularised-evolution", product, budget=NINE), UnknownNameError, "regularized-evolution"),
+        (lambda: oche.search("nasbench21", "random", product, budget=NINE), UnknownNameError, "nasbench201"),
         (lambda: oche.search(program(), "random", product), BudgetError, "budget"),
-        (lambda: oche.search({"a": 1}, "random", product, budget=oche.Budget(trials=9)), SpaceError, "no choices"),
-        (lambda: oche.search(program(), "random", "clasification", budget=oche.Budget(trials=9)), UnknownNameError, "classification"),
-        (lambda: oche.search(program(), "random", product, flow="jont", budget=oche.Budget(trials=9)), UnknownNameError, "joint"),
-        (lambda: oche.search(program(), "random", product, seeds=[1, 1], budget=oche.Budget(trials=9)), ArgumentError, "seeds"),
-        (lambda: oche.search(program(), "random", product, budget=oche.Budget(trials=9), executor="proceses"), UnknownNameError, "processes"),
-        (lambda: oche.search(program(), "regularized-evolution?population=9", product, budget=oche.Budget(trials=9)), ArgumentError, "population"),
+        (lambda: oche.search({"a": 1}, "random", product, budget=NINE), SpaceError, "no choices"),
+        (lambda: oche.search(program(), "random", "clasification", budget=NINE), UnknownNameError, "classification"),
+        (lambda: oche.search(program(), "random", product, flow="jont", budget=NINE), UnknownNameError, "joint"),
+        (lambda: oche.search(program(), "random", product, seeds=[1, 1], budget=NINE), ArgumentError, "seeds"),
+        (lambda: oche.search(program(), "random", product, budget=NINE, executor="proceses"), UnknownNameError, "processes"),
+        (lambda: oche.search(program(), "regularized-evolution?population=9", product, budget=NINE), ArgumentError, "population"),
         (lambda: oche.baseline(program(), product, n=1), ArgumentError, "baseline n"),
         (lambda: oche.baseline(program(), product, n="all"), ArgumentError, "tables"),
         (lambda: oche.Budget(trials=0), BudgetError, "trials=0"),

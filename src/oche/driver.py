@@ -130,7 +130,7 @@ class Runs(Sequence[Any]):
         """
         declared = self.budget.limits() if self.budget else {}
         if declared and set(declared) <= {"trials", "seconds", "cpu_seconds"}:
-            return Budget(**declared)
+            return Budget.from_json(declared)
         if any(isinstance(run, WeightSharingRun) for run in self.runs):
             return Budget(trials=_equal_trials(self))
         spent = [run.cost.trials for run in self.runs if run.cost.trials]
@@ -201,7 +201,7 @@ def search(
     shares_weights = hasattr(make(), "advance")
     if shares_weights and not hasattr(job.task, "problem"):
         raise ArgumentError(
-            f"algorithm {_algorithm_text(algorithm)!r}: got task {job.task.name!r}, which has no losses; allowed: tasks that train networks"
+            f"algorithm {_algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
         )
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
@@ -254,7 +254,7 @@ def baseline(
     job = _Job(program, task, None, arguments)
     if n == "all":
         return _population(job)
-    if isinstance(n, str) or isinstance(n, bool) or n < 2:
+    if isinstance(n, (str, bool)) or n < 2:
         raise ArgumentError(f"baseline n: got {n!r}; allowed: a whole number from 2, or 'all'")
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
@@ -331,7 +331,7 @@ def _record(job: _Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: An
     task, root = job.task, job.space.root
     dna = job.space.lift(pick.dna) if pick is not None else None
     metrics = {**_search_metrics(pick), **{k: v for k, v in feedback.metrics.items() if k not in _SIZE_METRICS}}
-    size = {k: int(feedback.metrics[k]) for k in _SIZE_METRICS if k in feedback.metrics}
+    size = {k: int(feedback.metrics[k]) if k in feedback.metrics else None for k in _SIZE_METRICS}
     searched = kind != "random"
     return Record(
         kind=kind,
@@ -358,7 +358,8 @@ def _record(job: _Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: An
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
         reason=feedback.reason,
-        **size,
+        params=size["params"],
+        macs=size["macs"],
     )
 
 

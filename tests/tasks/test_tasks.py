@@ -114,3 +114,16 @@ def test_training_does_not_touch_the_global_generator(digits):
     before = torch.get_rng_state()
     digits.evaluate(digits.child(space, space.at(0), 1), 1)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_final_networks_are_kept_where_asked(tmp_path):
+    plain = oche.tasks.classification("digits", recipe="digits?epochs=1", device="cpu")
+    task = oche.tasks.keeping(plain, tmp_path)
+    assert plain.keep is None
+    space = Space(Net, in_channels=1, classes=10)
+    trained = task.child(space, space.at(1), 3, final=True)
+    feedback = task.report(trained, 3)
+    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.at(1)))
+    assert saved.meta["test"] == feedback.reward
+    assert oche.training.score(saved.model, task.data, "test") == feedback.reward
+    assert "keep" not in str(task.describe())

@@ -76,7 +76,9 @@ class Budget:
     def __post_init__(self) -> None:
         limits = self.limits()
         if not limits:
-            raise BudgetError("budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, seconds, cpu_seconds")
+            raise BudgetError(
+                "budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, seconds, cpu_seconds"
+            )
         for unit, limit in limits.items():
             if not limit > 0 or math.isnan(limit):
                 raise BudgetError(f"budget: got {unit}={limit!r}; allowed: a number above 0")
@@ -148,7 +150,9 @@ class Feedback:
             raise FeedbackError(f"feedback status: got {self.status!r}; allowed: {', '.join(STATUSES)}")
         if self.reward is None:
             if self.status == "done":
-                raise FeedbackError("feedback: got no reward with status 'done'; allowed: a finite number or a tuple of them; use skip() or fail()")
+                raise FeedbackError(
+                    "feedback: got no reward with status 'done'; allowed: a finite number or a tuple of them; use skip() or fail()"
+                )
             return
         values = self.reward if isinstance(self.reward, tuple) else (self.reward,)
         if not values or not all(math.isfinite(v) for v in values):
@@ -190,18 +194,23 @@ class AskTell(Protocol):
         Raises:
             ArgumentError: the algorithm cannot work on this space or budget.
         """
+        ...
 
     def ask(self, n: int) -> list[Proposal]:
         """At most `n` new proposals with ids that go up by one; an empty list when the search is over."""
+        ...
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Learn from results, each the id of a proposal and its feedback."""
+        ...
 
     def state(self) -> dict[str, Any]:
         """Everything but `rng` as JSON values; small, since it is stored with every trial."""
+        ...
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`, after `setup`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -256,6 +265,7 @@ class WeightSharing(Protocol):
 
     def setup(self, space: Space, problem: Problem, seed: int, budget: Budget | None = None) -> None:
         """Build what is trained. Everything random derives from `seed`."""
+        ...
 
     def advance(self, steps: int) -> Progress:
         """Do at most `steps` more steps, fewer at the end of the plan or of the budget.
@@ -263,18 +273,23 @@ class WeightSharing(Protocol):
         Raises:
             TrainingError: the loss is not finite; the message names the step.
         """
+        ...
 
     def gradients(self, fixed: Mapping[str, str]) -> Any:
         """Mean gradient of the shared weights with some decisions fixed, for splits by gradient matching."""
+        ...
 
     def propose(self, n: int) -> list[Proposal]:
         """The `n` best DNAs, best first, and in `info` what the choice rests on."""
+        ...
 
     def state(self) -> dict[str, Any]:
         """Everything needed to continue: tensors, numbers, text, lists and dicts of them (loadable with `weights_only`)."""
+        ...
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`, after `setup`."""
+        ...
 
 
 @runtime_checkable
@@ -286,15 +301,19 @@ class Task(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Everything that two results must share to be comparable, as JSON: data, recipe, splits, metric, final training."""
+        ...
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
         """What `evaluate` and `report` take: the decoded program, or just its text where no program is needed."""
+        ...
 
     def evaluate(self, child: Any, seed: int) -> Feedback:
         """The search signal. Reads `train` and `valid` only."""
+        ...
 
     def report(self, child: Any, seed: int) -> Feedback:
         """The final result with its test metrics. Read once per run, when the search has ended."""
+        ...
 
 
 @runtime_checkable
@@ -303,6 +322,7 @@ class NetworkTask(Task, Protocol):
 
     def problem(self, seed: int) -> Problem:
         """Losses and batches."""
+        ...
 
 
 Batches = Iterator[tuple[Any, Any]]

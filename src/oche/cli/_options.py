@@ -1,0 +1,31 @@
+"""Options that several commands share, so that they read alike everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Program = Annotated[str, typer.Argument(help="file.py:Name, or the name of a space ('oche list spaces').", metavar="PROGRAM")]
+AlgorithmText = Annotated[str, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")]
+MixerText = Annotated[str | None, typer.Option("--mixer", help="How a supernet mixes candidates, e.g. 'partial-channels?k=4'.")]
+SchemeText = Annotated[str | None, typer.Option("--scheme", help="Order of weight and architecture steps, e.g. 'second-order'.")]
+TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'tabular?dataset=cifar10' ('oche list tasks').")]
+DataText = Annotated[str | None, typer.Option("--data", help="Data set of a classification task, e.g. digits or 'cifar10[:5000]'.")]
+RecipeText = Annotated[str | None, typer.Option("--recipe", help="Settings of the training, e.g. 'epochs=20,lr=0.1'.")]
+FinalText = Annotated[str | None, typer.Option("--final", help="Arguments of the final program, e.g. 'channels=32,cells=2'.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="How many seeds, or a list: 5 or 0,3,7.")]
+BudgetText = Annotated[
+    str | None, typer.Option("--budget", help="Limits per run, e.g. 'trials=40,seconds=120'; default: the algorithm's plan.")
+]
+StoreText = Annotated[str | None, typer.Option("--store", help="SQLite file or database URL; the same command continues what it holds.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for records, report and the found network.")]
+ExecutorText = Annotated[str, typer.Option("--executor", help="serial, 'processes?workers=2' or ray.")]
+Parallel = Annotated[int, typer.Option("--parallel", help="Proposals in flight of one run; part of its definition.", min=1)]
+Threads = Annotated[int, typer.Option("--threads", help="Threads of one trial; part of its definition.", min=1)]
+Device = Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run in its store.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables; only the result in one line.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, check everything that can be checked, do nothing.")]

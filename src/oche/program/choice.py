@@ -225,7 +225,7 @@ class ManyOf(Choice):
         """A module that merges all inputs."""
         if self.merge is None:
             raise NotRelaxable(
-                f"choice {site.location!r}: got {self.kind} of {self.k} values; allowed in a supernet: oneof, repeat, and manyof with merge; "
+                f"choice {site.location!r}: got {self.kind} of {self.k} values; allowed in a supernet: oneof, repeat, manyof with merge; "
                 "add merge='sum' if the candidates are parallel inputs"
             )
         return builder.merge(self, site)

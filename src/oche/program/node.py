@@ -207,6 +207,7 @@ class Node:
 
 
 def is_module(value: Any) -> bool:
+    """Whether a value is a torch module; torch is not imported for it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
 

@@ -1,0 +1,13 @@
+"""How the points of a space are divided between searches: one flow per file. Knows nothing of networks."""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Joint": "oche.flows._joint:Joint",
+        "get": "oche.flows._registry:get",
+        "names": "oche.flows._registry:names",
+        "registry": "oche.flows._registry:registry",
+    },
+)

@@ -1,0 +1,19 @@
+"""Building blocks of networks, and counts of their weights and multiply-adds. Knows nothing of search."""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "NASBENCH201_OPS": "oche.networks._ops:NASBENCH201_OPS",
+        "AvgPool": "oche.networks._ops:AvgPool",
+        "Classifier": "oche.networks._skeleton:Classifier",
+        "Counts": "oche.networks._count:Counts",
+        "ReluConvNorm": "oche.networks._ops:ReluConvNorm",
+        "ResidualReduction": "oche.networks._skeleton:ResidualReduction",
+        "Skip": "oche.networks._ops:Skip",
+        "Stem": "oche.networks._skeleton:Stem",
+        "Zero": "oche.networks._ops:Zero",
+        "count": "oche.networks._count:count",
+    },
+)

@@ -1,0 +1,81 @@
+"""Sizes of a network: weights, and multiply-adds for one input.
+
+Multiply-adds are those of convolutions and matrix products, in whatever way the network calls them; normalization, activation and
+pooling are left out, as is usual. The network runs once, as a copy on the meta device: no arithmetic, and nothing of the network
+that was passed is touched.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from oche.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of a network.
+
+    Args:
+        params: Number of weights; a weight that is used twice counts once.
+        macs: Multiply-adds of convolutions and matrix products for one input.
+    """
+
+    params: int
+    macs: int
+
+
+def count(module: nn.Module, input_size: Sequence[int]) -> Counts:
+    """Count the weights of `module` and its multiply-adds for one input.
+
+    Args:
+        module: A network that maps a batch of inputs to something; it is not changed.
+        input_size: Shape of one input without the batch, for example `(3, 32, 32)`.
+
+    Raises:
+        ArgumentError: the shape is empty or has a side below 1, or the network cannot take it.
+
+    Example:
+        >>> count(nn.Linear(3, 2), (3,))
+        Counts(params=8, macs=6)
+    """
+    size = tuple(input_size)
+    if not size or any(side < 1 for side in size):
+        raise ArgumentError(f"input_size: got {size}; allowed: positive sides without the batch, for example (3, 32, 32)")
+    params = sum(p.numel() for p in module.parameters())
+    try:
+        macs = _macs(_meta_copy(module), torch.empty(1, *size, device="meta"))
+    except Exception:  # the meta device refuses values (`item`, plain tensors on the CPU): then a copy really runs
+        try:
+            macs = _macs(copy.deepcopy(module).cpu(), torch.zeros(1, *size))
+        except RuntimeError as error:
+            raise ArgumentError(f"input_size: got {size}; allowed: a shape that the network takes; it said: {error}") from error
+    return Counts(params, macs)
+
+
+def _meta_copy(module: nn.Module) -> nn.Module:
+    """A copy without data: the memo hands out meta tensors in place of weights and buffers, so that nothing large is copied."""
+    memo: dict[int, object] = {}
+    for parameter in module.parameters():
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+    for buffer in module.buffers():
+        memo[id(buffer)] = buffer.detach().to("meta")
+    return copy.deepcopy(module, memo)
+
+
+@torch.no_grad()
+def _macs(module: nn.Module, x: Tensor) -> int:
+    # In evaluation mode batch normalization takes a batch of one, whatever its size.
+    module.eval()
+    dtype = next((p.dtype for p in module.parameters()), x.dtype)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        module(x.to(dtype))
+    # torch counts a multiply-add as two operations.
+    return counter.get_total_flops() // 2

@@ -1,0 +1,63 @@
+"""What stands around the cells of a network: the stem before them, reductions between them, the classifier after them.
+
+All three take images of any height and width, also odd ones.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from oche.networks._ops import ReluConvNorm
+
+
+class Stem(nn.Sequential):
+    """3x3 convolution without bias and batch normalization, from image channels to `channels`.
+
+    Args:
+        in_channels: Channels of the image.
+        channels: Channels of the output.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__(nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+
+class ResidualReduction(nn.Module):
+    """Residual block that halves height and width (rounded up): two 3x3 convolutions beside mean pooling and a 1x1 convolution.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+
+    Source: Dong and Yang 2020 (NAS-Bench-201), the block between stages; rounding up for odd sizes is ours.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.first = ReluConvNorm(in_channels, 3, out_channels=out_channels, stride=2)
+        self.second = ReluConvNorm(out_channels, 3)
+        # With ceil_mode the pool has the size of the strided convolution at odd heights and widths too.
+        pool = nn.AvgPool2d(2, stride=2, ceil_mode=True)
+        self.shortcut = nn.Sequential(pool, nn.Conv2d(in_channels, out_channels, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + self.second(self.first(x))
+
+
+class Classifier(nn.Sequential):
+    """Batch normalization, ReLU, global mean, linear layer: features to one score (logit) per class.
+
+    Args:
+        channels: Channels of the features.
+        classes: Number of classes.
+        affine: Whether the normalization has a scale and a shift.
+    """
+
+    def __init__(self, channels: int, classes: int, affine: bool = True) -> None:
+        super().__init__(
+            nn.BatchNorm2d(channels, affine=affine),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(channels, classes),
+        )

@@ -1,0 +1,18 @@
+"""Ready-made spaces, networks of given architectures, and tabular benchmarks. Knows no algorithm."""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "get": "oche.spaces._registry:get",
+        "import_table": "oche.spaces._registry:import_table",
+        "names": "oche.spaces._registry:names",
+        "nasbench201": "oche.spaces.nasbench201",
+        "network": "oche.spaces._registry:network",
+        "networks": "oche.spaces._registry:networks",
+        "registry": "oche.spaces._registry:registry",
+        "table": "oche.spaces._registry:table",
+        "tables": "oche.spaces._registry:tables",
+    },
+)

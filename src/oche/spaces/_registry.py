@@ -1,0 +1,83 @@
+"""Names to spaces, to networks of a given architecture, and to tabular benchmarks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oche.errors import unknown
+from oche.loop.registry import Registry, canonical, load
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from oche.program import Space
+
+registry = Registry("space", "oche.spaces")
+registry.register("nasbench201", "oche.spaces.nasbench201.network:space", "image cells of six edges with five operations, 15,625 points")
+
+#: Builders of a network from its architecture in text form.
+networks = Registry("network", "oche.networks")
+networks.register("nasbench201", "oche.spaces.nasbench201.network:network", "from a cell |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+
+#: Benchmarks that are looked up instead of trained.
+tables = Registry("table", "oche.tables")
+tables.register("nasbench201", "oche.spaces.nasbench201.table:table", "accuracies of all 15,625 cells on three data sets")
+
+_IMPORTERS = {"nasbench201": "oche.spaces.nasbench201.table:import_table"}
+
+
+def names() -> list[str]:
+    """Names of all registered spaces."""
+    return registry.names()
+
+
+def get(name: str, **arguments: Any) -> Space:
+    """A registered space.
+
+    Args:
+        name: Its name, with arguments of its program after `?` such as `nasbench201?channels=8&cells=1`.
+        **arguments: More arguments of its program.
+
+    Raises:
+        UnknownNameError: no such space; the nearest name is suggested.
+    """
+    return registry.get(name, **arguments)
+
+
+def network(name: str, **arguments: Any) -> nn.Module:
+    """The network of one architecture, with fresh weights.
+
+    Args:
+        name: Name of its space.
+        **arguments: The architecture in text form (`cell` for `nasbench201`), `seed`, and arguments of the program.
+
+    Raises:
+        UnknownNameError: no such network.
+        ArgumentError: the architecture cannot be read.
+    """
+    return networks.get(name, **arguments)
+
+
+def table(name: str) -> Any:
+    """A tabular benchmark, parsed once per process.
+
+    Raises:
+        UnknownNameError: no such table.
+        DataError: its file is neither in `OCHE_DATA` nor imported.
+    """
+    return tables.get(name)
+
+
+def import_table(name: str, path: str | os.PathLike[str]) -> Path:
+    """Check a file of a tabular benchmark and keep a copy in the user's cache, where `table` finds it.
+
+    Raises:
+        UnknownNameError: no such table.
+        DataError: the file is not that table; nothing is kept then.
+    """
+    found = next((target for key, target in _IMPORTERS.items() if canonical(key) == canonical(name)), None)
+    if found is None:
+        raise unknown("table", name, _IMPORTERS)
+    return load(found)(path)

@@ -1,0 +1,21 @@
+"""What turns a child into feedback: a trained network, a table, a function. Knows no algorithm."""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Benchmarked": "oche.tasks._benchmarked:Benchmarked",
+        "Classification": "oche.tasks._classification:Classification",
+        "Function": "oche.tasks._function:Function",
+        "Tabular": "oche.tasks._tabular:Tabular",
+        "as_task": "oche.tasks._registry:as_task",
+        "benchmarked": "oche.tasks._benchmarked:benchmarked",
+        "classification": "oche.tasks._classification:classification",
+        "function": "oche.tasks._function:function",
+        "get": "oche.tasks._registry:get",
+        "names": "oche.tasks._registry:names",
+        "registry": "oche.tasks._registry:registry",
+        "tabular": "oche.tasks._tabular:tabular",
+    },
+)

@@ -1,0 +1,151 @@
+"""Train a child on a data set and score it: the task of every network search on images.
+
+While searching, a child is trained on `train` and scored on `valid`. The pick, and every random member that it is compared with, is
+trained by the same recipe on `train` and `valid` together and scored on `test`, once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from oche.errors import SpaceError
+from oche.loop.contracts import Cost, Feedback, Problem
+from oche.program import DNA, Space
+from oche.tasks._children import fitting_arguments, merged
+
+if TYPE_CHECKING:
+    from oche.training import Recipe
+    from oche.training.data import DataSet
+
+
+class Classification:
+    """Classify a data set.
+
+    Args:
+        data: Name of a data set (`digits`, `cifar10[:5000]`), or a `DataSet`.
+        recipe: How networks are trained: a `Recipe`, its name or settings. None: the preset of the data set, if there is one.
+        search_recipe: How a child is trained while searching. None: by `recipe`.
+        final: Arguments of the program for the final training, for example `{"cells": 20, "channels": 36}`; they hold for picks and
+            for the random members alike. None: the size that was searched.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+
+    Source: Yang et al. 2020, section 2: one protocol for searched and random architectures; test data read once.
+    """
+
+    metric = "test"
+    direction = "max"
+    unit = "%"
+
+    def __init__(
+        self,
+        data: str | DataSet = "digits",
+        recipe: str | Recipe | Mapping[str, Any] | None = None,
+        search_recipe: str | Recipe | Mapping[str, Any] | None = None,
+        final: Mapping[str, Any] | None = None,
+        device: str = "auto",
+    ) -> None:
+        from oche import training
+
+        self.data: DataSet = training.data.load(data) if isinstance(data, str) else data
+        self.recipe = training.recipe(recipe if recipe is not None else _default_recipe(self.data.name))
+        self.search_recipe = training.recipe(search_recipe) if search_recipe is not None else self.recipe
+        self.final = dict(final or {})
+        self.device = str(training.device(device))
+        self.name = f"classification:{self.data.name}"
+
+    @property
+    def n_report(self) -> int:
+        """Number of test items."""
+        return self.data.sizes["test"]
+
+    def describe(self) -> dict[str, Any]:
+        """Data, recipes, final size and metric."""
+        return {
+            "task": "classification",
+            "data": self.data.describe(),
+            "recipe": self.recipe.to_json(),
+            "search_recipe": self.search_recipe.to_json(),
+            "final": self.final,
+            "splits": {"search": "train, selected by valid", "final": "train+valid, reported on test"},
+            "metric": {"name": self.metric, "direction": self.direction, "unit": self.unit, "report": "test, last epoch"},
+        }
+
+    def arguments(self, space: Space) -> dict[str, Any]:
+        """Arguments with which the program fits the data, less those that its user gave."""
+        return merged(space, fitting_arguments(space.program, self.data.shape, self.data.n_classes)) if space.plain else {}
+
+    def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
+        """The network of a point, with fresh weights."""
+        built = space.build(dna, seed=seed, **(self.final if final else {}))
+        from torch import nn
+
+        if not isinstance(built, nn.Module):
+            raise SpaceError(f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module")
+        return built
+
+    def evaluate(self, child: Any, seed: int) -> Feedback:
+        """Train on `train`, reward = accuracy on `valid` in percent."""
+        from oche import training
+
+        fit = training.fit(child, self.data, self.search_recipe, seed=seed, device=self.device, split="train")
+        started = time.perf_counter(), time.process_time()
+        valid = training.score(child, self.data, "valid", device=self.device)
+        passes = _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
+        cost = fit.cost + Cost(trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1])
+        return Feedback(reward=valid, metrics={"valid": valid, "train_loss": fit.history[-1].loss}, cost=cost)
+
+    def report(self, child: Any, seed: int) -> Feedback:
+        """Train on `train` and `valid`, report the accuracy on `test` in percent."""
+        from oche import training
+
+        size = self._size(child)
+        fit = training.fit(child, self.data, self.recipe, seed=seed, device=self.device, split="train+valid")
+        test = training.score(child, self.data, "test", device=self.device)
+        curve = {"train": [(float(row.epoch + 1), row.train) for row in fit.history]}
+        metrics = {"test": test, "train_loss": fit.history[-1].loss, **size}
+        return Feedback(reward=test, metrics=metrics, cost=fit.cost + Cost(trials=1), curves=curve)
+
+    def _size(self, child: Any) -> dict[str, float]:
+        from oche import networks
+
+        count = networks.count(child, self.data.shape)
+        return {"params": count.params, "macs": count.macs}
+
+    def problem(self, seed: int) -> Problem:
+        """Losses and batches for weight sharing, over `train` and `valid`."""
+        from oche import training
+
+        return training.problem(self.data, self.search_recipe, seed=seed, device=self.device)
+
+
+def classification(
+    data: str | DataSet = "digits",
+    recipe: str | Recipe | Mapping[str, Any] | None = None,
+    search_recipe: str | Recipe | Mapping[str, Any] | None = None,
+    final: Mapping[str, Any] | None = None,
+    device: str = "auto",
+) -> Classification:
+    """The task of classifying a data set; see `Classification`.
+
+    Example:
+        >>> import oche
+        >>> oche.tasks.classification("digits").name
+        'classification:digits'
+    """
+    return Classification(data, recipe, search_recipe, final, device)
+
+
+def _default_recipe(name: str) -> str:
+    from oche import training
+
+    stem = name.partition("[")[0]
+    if stem in training.recipes():
+        return stem
+    return "cifar10-small" if stem.startswith("cifar") else "digits"
+
+
+def _forward_share(items: int, batch_size: int) -> float:
+    # A forward pass alone counts one third of a forward and backward pass.
+    return -(-items // batch_size) / 3

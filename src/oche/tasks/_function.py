@@ -1,0 +1,78 @@
+"""Any function of a child as a task."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oche.errors import FeedbackError
+from oche.loop.contracts import Cost, Feedback
+from oche.program import DNA, Space
+
+
+class Function:
+    """Reward = f(child), or f(child, seed) if f has an argument `seed`.
+
+    Args:
+        function: Returns a number, a tuple of numbers (several objectives), a pair (reward, metrics), or a `Feedback`.
+        name: For records; the function's own name by default.
+        version: Change it when the function changes, so that old and new results are not compared.
+    """
+
+    metric = "value"
+    direction = "max"
+    unit = ""
+
+    def __init__(self, function: Callable[..., Any], name: str | None = None, version: str = "") -> None:
+        self.function = function
+        self.name = f"function:{name or getattr(function, '__name__', type(function).__name__)}"
+        self.version = version
+        try:
+            self._seeded = "seed" in inspect.signature(function).parameters
+        except (TypeError, ValueError):
+            self._seeded = False
+
+    def describe(self) -> dict[str, Any]:
+        """Name and version of the function."""
+        metric = {"name": self.metric, "direction": self.direction, "unit": self.unit, "report": "one call"}
+        return {"task": self.name, "version": self.version, "metric": metric}
+
+    def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
+        """The decoded program; nodes are built."""
+        return space.build(dna, seed=seed)
+
+    def evaluate(self, child: Any, seed: int) -> Feedback:
+        """Call the function."""
+        return self._feedback(self.function(child, seed=seed) if self._seeded else self.function(child))
+
+    def report(self, child: Any, seed: int) -> Feedback:
+        """Call the function once more."""
+        return self.evaluate(child, seed)
+
+    def _feedback(self, result: Any) -> Feedback:
+        if isinstance(result, Feedback):
+            return result
+        metrics: Mapping[str, float] = {}
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Mapping):
+            result, metrics = result
+        try:
+            reward = tuple(float(v) for v in result) if isinstance(result, (tuple, list)) else float(result)
+        except (TypeError, ValueError) as error:
+            raise FeedbackError(
+                f"{self.name}: got {result!r}; allowed: a number, a tuple of numbers, (reward, metrics), or a Feedback"
+            ) from error
+        shown = {} if isinstance(reward, tuple) else {self.metric: reward}
+        return Feedback(reward=reward, metrics={**shown, **metrics}, cost=Cost(trials=1))
+
+
+def function(f: Callable[..., Any], name: str | None = None, version: str = "") -> Function:
+    """The task of maximizing a function of a child; see `Function`.
+
+    Example:
+        >>> import oche
+        >>> task = oche.tasks.function(lambda child: child["x"] ** 2)
+        >>> task.evaluate({"x": 3}, seed=0).reward
+        9.0
+    """
+    return Function(f, name, version)

@@ -1,0 +1,43 @@
+"""Names to tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oche.errors import ArgumentError
+from oche.loop.registry import Registry
+
+registry = Registry("task", "oche.tasks")
+registry.register("classification", "oche.tasks._classification:classification", "train each child on a data set; accuracy in percent")
+registry.register("tabular", "oche.tasks._tabular:tabular", "look each child up in a tabular benchmark")
+
+
+def names() -> list[str]:
+    """Names of all registered tasks."""
+    return registry.names()
+
+
+def get(text: str, **overrides: Any) -> Any:
+    """The task that `text` names, for example `classification?data=digits`.
+
+    Raises:
+        UnknownNameError: no such task or setting; the nearest one is suggested.
+    """
+    return registry.get(text, **overrides)
+
+
+def as_task(value: Any) -> Any:
+    """A task from its text form, from a function of a child, or as it is.
+
+    Raises:
+        ArgumentError: the value is none of these.
+    """
+    if isinstance(value, str):
+        return get(value)
+    if hasattr(value, "evaluate") and hasattr(value, "report"):
+        return value
+    if callable(value):
+        from oche.tasks._function import function
+
+        return function(value)
+    raise ArgumentError(f"task: got {value!r}; allowed: a task, its name, or a function of a child; see 'oche list tasks'")

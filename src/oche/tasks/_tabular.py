@@ -1,0 +1,89 @@
+"""Look a child up in a tabular benchmark: searches that take minutes instead of days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oche.errors import ArgumentError
+from oche.loop.contracts import Cost, Feedback
+from oche.program import DNA, Space
+from oche.tasks._children import architecture
+
+
+class Tabular:
+    """Rewards and results from a table.
+
+    Args:
+        table: Name of the benchmark.
+        dataset: Data set that the table's networks were trained on.
+        search: (split, epochs) of the search signal.
+        report: (split, epochs) of the reported result.
+
+    There is no default fidelity: reading a table at another number of epochs than one thinks is the field's most common mistake.
+    """
+
+    direction = "max"
+    unit = "%"
+
+    def __init__(self, table: str, dataset: str, search: Sequence[Any], report: Sequence[Any]) -> None:
+        from oche import spaces
+
+        self.table = spaces.table(table)
+        self.space_name = table
+        self.dataset = dataset
+        self.search = _fidelity("search", search)
+        self.reported = _fidelity("report", report)
+        for split, epochs in (self.search, self.reported):
+            self.table.values(dataset=dataset, epochs=epochs, split=split)
+        self.metric = self.reported[0]
+        self.name = f"tabular:{table}/{dataset}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Workers read the table themselves; its arrays need not travel.
+        return (Tabular, (self.space_name, self.dataset, self.search, self.reported))
+
+    def describe(self) -> dict[str, Any]:
+        """Table, data set and both fidelities."""
+        report = f"{self.reported[0]} after {self.reported[1]} epochs"
+        return {
+            "task": "tabular",
+            "table": self.space_name,
+            "data": {"name": self.dataset},
+            "search": list(self.search),
+            "report": list(self.reported),
+            "metric": {"name": self.metric, "direction": self.direction, "unit": self.unit, "report": report},
+        }
+
+    def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> str:
+        """The text form of the architecture; nothing is built."""
+        return architecture(space, dna)
+
+    def evaluate(self, child: str, seed: int) -> Feedback:
+        """The search signal; a table costs a trial and, as it would have been trained, its epochs."""
+        split, epochs = self.search
+        value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
+        return Feedback(reward=value, metrics={f"{split}_{epochs}": value}, cost=Cost(trials=1, epochs=epochs))
+
+    def report(self, child: str, seed: int) -> Feedback:
+        """The reported result."""
+        split, epochs = self.reported
+        value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
+        return Feedback(reward=value, metrics={self.metric: value}, cost=Cost(trials=1, epochs=epochs))
+
+    def population(self) -> list[float]:
+        """Reported results of all members of the space."""
+        split, epochs = self.reported
+        return self.table.values(dataset=self.dataset, epochs=epochs, split=split).tolist()
+
+
+def tabular(table: str, dataset: str, search: Sequence[Any], report: Sequence[Any]) -> Tabular:
+    """The task of finding the best member of a tabular benchmark; see `Tabular`."""
+    return Tabular(table, dataset, search, report)
+
+
+def _fidelity(name: str, value: Sequence[Any]) -> tuple[str, int]:
+    parts = value.split(",") if isinstance(value, str) else list(value)
+    if len(parts) != 2 or not str(parts[1]).isdigit():
+        raise ArgumentError(f"tabular {name}: got {value!r}; allowed: (split, epochs), for example ('valid', 12)")
+    return str(parts[0]), int(parts[1])

@@ -1,0 +1,28 @@
+"""Data sets, augmentation, recipes, one training loop, and saved networks. Knows nothing of search."""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Epoch": "oche.training._loop:Epoch",
+        "Fit": "oche.training._loop:Fit",
+        "Recipe": "oche.training._recipe:Recipe",
+        "Saved": "oche.training._saved:Saved",
+        "augment": "oche.training._augment:augment",
+        "batches": "oche.training._batches:batches",
+        "cosine": "oche.training._schedule:cosine",
+        "data": "oche.training.data",
+        "device": "oche.training._device:device",
+        "export": "oche.training._saved:export",
+        "fit": "oche.training._loop:fit",
+        "load": "oche.training._saved:load",
+        "n_batches": "oche.training._batches:n_batches",
+        "predict": "oche.training._saved:predict",
+        "problem": "oche.training._problem:problem",
+        "recipe": "oche.training._recipe:recipe",
+        "recipes": "oche.training._recipe:recipes",
+        "save": "oche.training._saved:save",
+        "score": "oche.training._loop:score",
+    },
+)

@@ -1,0 +1,210 @@
+"""One training loop for every network here, and the score of a trained network.
+
+Equal seeds give equal weights, bit for bit on a CPU at one number of threads, also when the run was killed and resumed from its
+checkpoint: everything random derives from (seed, epoch), and the checkpoint holds the rest.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from oche import files, seeds
+from oche.errors import ResumeError, TrainingError
+from oche.loop import Cost
+from oche.training._batches import batches, n_batches
+from oche.training._recipe import Recipe
+from oche.training._schedule import cosine
+from oche.training.data import DataSet
+
+_SCHEMA = "oche.training/1"
+_EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave.
+
+    Args:
+        epoch: Number, from 0.
+        lr: Learning rate.
+        loss: Mean training loss over the epoch.
+        train: Accuracy on the training batches as they passed, in percent.
+    """
+
+    epoch: int
+    lr: float
+    loss: float
+    train: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training gave: one row per epoch, and the cost (of all epochs, also those before a resume)."""
+
+    history: tuple[Epoch, ...]
+    cost: Cost
+
+
+def fit(
+    model: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device | str = "cpu",
+    split: str = "train",
+    on_epoch: Callable[[Epoch], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Fit:
+    """Train a network in place.
+
+    Args:
+        model: A classifier; it is moved to `device` and left in training mode.
+        data: The data set.
+        recipe: How to train.
+        seed: Root of order, augmentation and dropout. Initial weights are the caller's: the model exists already.
+        device: Where to compute.
+        split: What to train on: `train`, or `train+valid` for a final training.
+        on_epoch: Called after each epoch (and after its checkpoint); if it returns False, training ends there.
+        checkpoint: File that is written after each epoch; if it exists, training goes on from it.
+
+    Raises:
+        TrainingError: the loss is not finite. The message names the step; the last checkpoint is kept.
+        ResumeError: the checkpoint is of another training, or cannot be read.
+    """
+    model.to(device).train()
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
+    )
+    path = Path(checkpoint) if checkpoint is not None else None
+    identity = {"schema": _SCHEMA, "recipe": recipe.to_json(), "seed": seed, "split": split, "data": data.fingerprint} if path else {}
+    history, cost = _resume(path, identity, model, optimizer, device) if path and path.exists() else ([], Cost())
+    for epoch in range(len(history), recipe.epochs):
+        started = time.perf_counter(), time.process_time()
+        row = _epoch(model, data, recipe, seed, device, split, epoch, optimizer, path)
+        elapsed = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}
+        history.append(row)
+        cost += Cost(passes=n_batches(data, split, recipe.batch_size), epochs=1, **elapsed)
+        if path is not None:
+            _save(path, identity, model, optimizer, history, cost)
+        if on_epoch is not None and on_epoch(row) is False:
+            break
+    return Fit(tuple(history), cost)
+
+
+def _epoch(
+    model: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device | str,
+    split: str,
+    epoch: int,
+    optimizer: torch.optim.Optimizer,
+    path: Path | None,
+) -> Epoch:
+    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    total, correct, count = 0.0, 0, 0
+    # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards.
+    with seeds.building(seeds.derive(seed, "forward", epoch)):
+        for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device)):
+            logits = model(x)
+            loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            value = loss.item()
+            _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if recipe.grad_clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
+            optimizer.step()
+            total += value * len(y)
+            correct += int((logits.argmax(1) == y).sum())
+            count += len(y)
+    return Epoch(epoch, lr, total / count, 100 * correct / count)
+
+
+def score(
+    model: nn.Module,
+    data: DataSet,
+    split: str = "test",
+    device: torch.device | str | None = None,
+    batch_size: int = _EVALUATION_BATCH,
+) -> float:
+    """Accuracy on a split, in percent. The model is in evaluation mode meanwhile and otherwise unchanged.
+
+    Args:
+        model: A classifier.
+        data: The data set.
+        split: Which items.
+        device: Where the model is; by default where its first weight is.
+        batch_size: Items of a batch; matters only to models that use batch statistics in evaluation.
+    """
+    where = device if device is not None else next((p.device for p in model.parameters()), "cpu")
+    modes = {name: module.training for name, module in model.named_modules()}
+    correct = 0
+    try:
+        model.eval()
+        with torch.no_grad():
+            for x, y in batches(data, split, batch_size, device=where):
+                correct += int((model(x).argmax(1) == y).sum())
+    finally:
+        for name, module in model.named_modules():
+            module.training = modes[name]
+    return 100 * correct / len(data.indices(split))
+
+
+def _check_finite(value: float, epoch: int, batch: int, step: int, lr: float, recipe: Recipe, path: Path | None) -> None:
+    if value == value and abs(value) != float("inf"):
+        return
+    kept = f"the last checkpoint is kept in {path}" if path is not None and path.exists() else "there is no checkpoint yet"
+    advice = "lower lr" if recipe.grad_clip is not None else "lower lr or set grad_clip"
+    raise TrainingError(f"loss: got {value} at step {step} (epoch {epoch}, batch {batch}, lr {lr:.4g}); allowed: finite; {advice}; {kept}")
+
+
+def _save(
+    path: Path, identity: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, history: list[Epoch], cost: Cost
+) -> None:
+    state = {
+        "identity": identity,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": [asdict(row) for row in history],
+        "cost": cost.to_json(),
+    }
+    with files.atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _resume(
+    path: Path, identity: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device | str
+) -> tuple[list[Epoch], Cost]:
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        found = state["identity"]
+    except Exception as error:  # unpickling foreign bytes raises anything
+        raise ResumeError(f"checkpoint: got {str(path)!r}, which is not one ({error}); allowed: a file of an earlier training") from error
+    differing = sorted(key for key in identity if found.get(key) != identity[key])
+    if differing:
+        raise ResumeError(f"checkpoint {path}: got another training, {', '.join(differing)} differ; allowed: the same; delete it to start anew")
+    try:
+        model.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise ResumeError(f"checkpoint {path}: got weights of another network ({error}); allowed: the same network") from error
+    optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+    return [Epoch(**row) for row in state["history"]], Cost.from_json(state["cost"])
+
+
+def correct_and_count(logits: Tensor, y: Tensor) -> tuple[int, int]:
+    """Number of right answers, and of all."""
+    return int((logits.argmax(1) == y).sum()), len(y)

@@ -1,0 +1,54 @@
+"""What a weight-sharing algorithm may know of a data set: losses and batches of its `train` and `valid` splits, never `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from oche import seeds
+from oche.errors import ArgumentError
+from oche.loop import Problem
+from oche.training._batches import batches, n_batches
+from oche.training._device import device as device_of
+from oche.training._loop import correct_and_count
+from oche.training._recipe import Recipe
+from oche.training.data import DataSet
+
+_SPLITS = ("train", "valid")
+
+
+def problem(data: DataSet, recipe: Recipe, seed: int = 0, device: str = "cpu") -> Problem:
+    """Losses and batches for a search over a classification data set.
+
+    `train` batches are augmented as the recipe says, `valid` batches are not. `batches(split, seed, epoch)` depends on its
+    arguments and on this `seed` only.
+
+    Args:
+        data: The data set.
+        recipe: Batch size, augmentation, label smoothing and the planned epochs.
+        seed: Root of order and augmentation, mixed with the seed of each call.
+        device: Name of the device for batches.
+    """
+    where = device_of(device)
+
+    def loss(model: object, batch: tuple[Tensor, Tensor]) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)  # type: ignore[operator]
+
+    def score(model: object, batch: tuple[Tensor, Tensor]) -> tuple[int, int]:
+        x, y = batch
+        with torch.no_grad():
+            return correct_and_count(model(x), y)  # type: ignore[operator]
+
+    def both(split: str, batch_seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        if split not in _SPLITS:
+            raise ArgumentError(f"split: got {split!r}; allowed in a search: {', '.join(_SPLITS)}; the test split is read once at the end")
+        root = seeds.derive(seed, "problem", split, int(batch_seed))
+        augmented = recipe if split == "train" else None
+        return batches(data, split, recipe.batch_size, root, epoch, augmented, where)
+
+    counts = {split: n_batches(data, split, recipe.batch_size) for split in _SPLITS}
+    return Problem(loss=loss, score=score, batches=both, n_batches=counts, epochs=recipe.epochs, device=str(where))

@@ -1,0 +1,139 @@
+"""Recipe: everything that decides how a network is trained, except the network, the data, the seed and the device.
+
+It is frozen and has a JSON form, because two results are comparable only if their recipes are equal: the recipe is part of the
+protocol. One seed is the root of everything random; initial weights, order of items, augmentation and dropout derive their own
+streams from it by name, so that a change of one moves no other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from oche.errors import ArgumentError, unknown
+
+#: Parts that `augment` may join by `+`.
+AUGMENTATIONS = ("crop", "flip")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: stochastic gradient descent with Nesterov momentum, cosine learning rate, cross-entropy.
+
+    Args:
+        epochs: Passes over the training split.
+        batch_size: Items of a batch.
+        lr: Highest learning rate.
+        lr_min: Rate that the cosine ends at.
+        momentum: In [0, 1).
+        nesterov: Whether the momentum is Nesterov's.
+        weight_decay: L2 factor on all weights.
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+        augment: `none`, or `crop`, `flip` joined by `+`.
+        crop_padding: Pixels of zero around the image before a random crop of the old size.
+        grad_clip: Largest norm of the gradient, None for no limit.
+        warmup_epochs: Epochs of linear rise of the rate.
+        name: For messages; does not count in comparisons.
+
+    Raises:
+        ArgumentError: a value is not allowed; the message names it.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    lr: float = 0.1
+    lr_min: float = 0.0
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    augment: str = "none"
+    crop_padding: int = 4
+    grad_clip: float | None = None
+    warmup_epochs: int = 0
+    name: str = "custom"
+
+    def __post_init__(self) -> None:
+        self._check(self.epochs >= 1, "epochs", "a whole number from 1")
+        self._check(self.batch_size >= 1, "batch_size", "a whole number from 1")
+        self._check(0 < self.lr < math.inf, "lr", "a number above 0")
+        self._check(0 <= self.lr_min <= self.lr, "lr_min", f"0 to lr, which is {self.lr}")
+        self._check(0 <= self.momentum < 1, "momentum", "0 to below 1")
+        self._check(not self.nesterov or self.momentum > 0, "nesterov", "False with momentum 0")
+        self._check(0 <= self.weight_decay < math.inf, "weight_decay", "a number from 0")
+        self._check(0 <= self.label_smoothing < 1, "label_smoothing", "0 to below 1")
+        self._check(all(a in AUGMENTATIONS for a in self.augmentations), "augment", f"none, or {' and '.join(AUGMENTATIONS)} joined by '+'")
+        self._check(self.crop_padding >= 1 or "crop" not in self.augmentations, "crop_padding", "a whole number from 1")
+        self._check(self.grad_clip is None or 0 < self.grad_clip < math.inf, "grad_clip", "None or a number above 0")
+        self._check(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", f"0 to {self.epochs - 1}, fewer than the {self.epochs} epochs")
+
+    @property
+    def augmentations(self) -> tuple[str, ...]:
+        """Parts of `augment`."""
+        return () if self.augment == "none" else tuple(self.augment.split("+"))
+
+    def derive(self, **changes: Any) -> Recipe:
+        """The same recipe with some fields changed.
+
+        Raises:
+            UnknownNameError: no such field; the nearest one is suggested.
+            ArgumentError: a value is not allowed.
+        """
+        known = [f.name for f in fields(self)]
+        for key in changes:
+            if key not in known:
+                raise unknown("setting of recipe", key, known)
+        if changes and "name" not in changes:
+            changes["name"] = f"{self.name.removesuffix('*')}*"
+        return replace(self, **changes)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields but the name: equal recipes give equal values."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Recipe:
+        """The inverse of `to_json`; missing fields take their defaults."""
+        return cls(name="custom").derive(**{**value, "name": value.get("name", "custom")})
+
+    def _check(self, good: bool, name: str, allowed: str) -> None:
+        if not good:
+            raise ArgumentError(f"recipe {self.name!r}, {name}: got {getattr(self, name)!r}; allowed: {allowed}")
+
+
+_PRESETS = {
+    # Ours: found on random cells of NAS-Bench-201 at 8 channels, one cell a stage (see `benchmarks/`).
+    "digits": Recipe(name="digits", epochs=12, batch_size=50, lr=0.1, weight_decay=5e-4),
+    # Ours: small subsets of CIFAR-10 on a CPU.
+    "cifar10-small": Recipe(name="cifar10-small", epochs=12, batch_size=64, lr=0.1, weight_decay=5e-4, augment="crop+flip", grad_clip=5.0),
+    # Dong and Yang 2020: the 200-epoch schedule of NAS-Bench-201.
+    "nasbench201": Recipe(name="nasbench201", epochs=200, batch_size=256, lr=0.1, weight_decay=5e-4, augment="crop+flip"),
+}
+
+
+def recipes() -> list[str]:
+    """Names of the presets."""
+    return sorted(_PRESETS)
+
+
+def recipe(name: str | Recipe | Mapping[str, Any], **changes: Any) -> Recipe:
+    """A recipe from its name, from settings, or as it is; then with some fields changed.
+
+    Args:
+        name: A preset, also with settings after `?` such as `digits?epochs=5`; a JSON form; or a recipe.
+        **changes: Fields to change.
+
+    Raises:
+        UnknownNameError: no such preset or field.
+    """
+    if isinstance(name, str):
+        from oche.loop.registry import canonical, parse
+
+        base, settings = parse(name)
+        found = next((r for key, r in _PRESETS.items() if canonical(key) == canonical(base)), None)
+        if found is None:
+            raise unknown("recipe", base, _PRESETS)
+        return found.derive(**{**settings, **changes})
+    return (name if isinstance(name, Recipe) else Recipe.from_json(name)).derive(**changes)

@@ -1,0 +1,32 @@
+"""Learning rates by epoch, as plain functions: no optimizer is stepped, so no rate can be skipped or shifted by one."""
+
+from __future__ import annotations
+
+import math
+
+from oche.errors import ArgumentError
+
+
+def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epochs: int = 0) -> float:
+    """Learning rate of an epoch: half a cosine from `lr` at the first epoch toward `lr_min`.
+
+    `lr_min + (lr - lr_min) * (1 + cos(pi * t / T)) / 2` for t = 0..T-1; T counts the epochs after the warm-up. The warm-up rises in
+    equal steps, `lr * (t + 1) / (warmup_epochs + 1)`.
+
+    Args:
+        epoch: From 0; fractions are allowed, for schedules by batch.
+        epochs: All epochs, warm-up included.
+        lr: Highest rate.
+        lr_min: Rate that the cosine would reach at epoch `epochs`.
+        warmup_epochs: Epochs of linear rise.
+
+    Raises:
+        ArgumentError: the warm-up leaves no epoch.
+
+    Source: Loshchilov and Hutter 2017 without restarts; the warm-up is ours.
+    """
+    if not 0 <= warmup_epochs < epochs:
+        raise ArgumentError(f"warmup_epochs: got {warmup_epochs} of {epochs} epochs; allowed: 0 to {epochs - 1}")
+    if epoch < warmup_epochs:
+        return lr * (epoch + 1) / (warmup_epochs + 1)
+    return lr_min + (lr - lr_min) * (1 + math.cos(math.pi * (epoch - warmup_epochs) / (epochs - warmup_epochs))) / 2

@@ -190,7 +190,8 @@ class Scheme(ABC):
     def _weight_step(self, state: SchemeState, batch: Any) -> tuple[float, float]:
         loss = state.problem.train_loss(state.weights, state.arch_group.frozen, batch)
         value = finite(loss, "training loss", state)
-        gradients = torch.autograd.grad(loss, list(state.weight_group), allow_unused=True)
+        # A loss may be constant in all weights, for example on a path without any.
+        gradients = torch.autograd.grad(loss, list(state.weight_group), allow_unused=True) if loss.requires_grad else []
         update(state.weight_optimizer, state.weight_group, gradients, state.weight_clip, f"weight gradient at step {state.step + 1}")
         if state.problem.accept is not None:
             state.problem.accept()

@@ -73,14 +73,14 @@ class Mixer(ABC):
         """The output of one mixed op: the weighted sum of the active candidates' outputs."""
         return mix(slot, drawn.gate(slot), candidates, *inputs, **named)
 
-    def arch_objective(self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Drawn | None) -> Tensor:
+    def arch_objective(self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]) -> Tensor:
         """What an arch step lowers; by default the validation loss.
 
         Args:
             loss: Gives the validation loss of the present draw.
             score: Gives its validation score.
             policy: The policy, for log probabilities.
-            drawn: The draw of the latest forward pass.
+            drawn: Gives the draw of the latest forward pass.
         """
         return loss()
 

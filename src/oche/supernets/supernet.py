@@ -259,6 +259,7 @@ class Supernet(nn.Module):
         """
         if self.batch_norm == "batch" and not has_statistics(self.network):
             give_statistics(self.network)
+        self._recalibrated = False  # this pass in training mode is not the training that ends the use of statistics
         recalibrate(self, batches)
         self._recalibrated = True
         return self

@@ -56,11 +56,11 @@ def genotype(net) -> str:
     """Pairs (op, input) of each node, the stronger first, as the field writes them."""
     decisions, edge, parts = net.space.decisions(net.derive()), 0, []
     for node in range(2, 6):
-        q = net.policy.probabilities(f"node{node}").double()
+        q = net.policy.probabilities(f"node{node}").detach().double()
         pairs = []
         for source in map(int, decisions.get(f"node{node}", ("0", "1"))):  # two of two is no decision
             op = decisions[f"edge{edge + source}"]
-            p = net.policy.probabilities(f"edge{edge + source}").double()[DARTS_OPS.index(op)]
+            p = net.policy.probabilities(f"edge{edge + source}").detach().double()[DARTS_OPS.index(op)]
             weight = q[source] if net.policy.rows[f"node{node}"].trained else 1.0
             pairs.append((-float(p * weight), source, SHORT[op]))
         parts.append(", ".join(f"{op} {source}" for _, source, op in sorted(pairs)))

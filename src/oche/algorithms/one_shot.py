@@ -166,7 +166,7 @@ class OneShot:
         return {
             "training": self.training.state_dict(),
             "buffers": {name: buffer.detach().clone() for name, buffer in self.net.named_buffers()},
-            "cost": self.meter.cost.to_json(),
+            "cost": self._lasting_cost().to_json(),
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
@@ -182,6 +182,11 @@ class OneShot:
         self._scores = [float(score) for score in state["scores"]]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
+
+    def _lasting_cost(self) -> Cost:
+        """What the rest of the search depends on: measured times only if the budget limits them, so that equal searches have equal states."""
+        cost = self.meter.cost
+        return replace(cost, **{unit: 0.0 for unit in ("seconds", "cpu_seconds") if unit not in self.schedule.measured})
 
     # -- steps --------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,376 @@
+"""A run of an ask-and-tell algorithm: ask, evaluate, tell; then one final training of the pick.
+
+The order of asks and tells is fixed: ask t comes as soon as proposal t - parallel has been told, and before anything else is
+told. So it sees exactly the tells up to t - parallel, however many workers there are, and a resumed run goes the same way.
+A log of trials after the stored state is replayed through the same code.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from oche import seeds
+from oche.errors import ArgumentError, BudgetError, ResumeError
+from oche.loop.contracts import AskTell, Cost, Feedback, Proposal
+from oche.loop.executors.base import Outcome
+from oche.loop.messages import Evaluate, Report
+from oche.loop.rows import dna_text, feedback_of, proposal_of, proposal_row, trial_row
+from oche.loop.run import MakeRecord, Observer, Plan, Run, Trial, Work, feedback_from
+from oche.program import Space
+from oche.store.log import NullLog, RunLog
+from oche.store.record import Record
+from oche.store.rows import MeasureRow, ProposalRow, TrialRow
+
+logger = logging.getLogger("oche.loop")
+
+
+class AskTellRun(Run):
+    """One ask-and-tell algorithm on one space with one seed.
+
+    Args:
+        space: The space.
+        algorithm: A new algorithm; the run sets it up.
+        plan: Seed, budget, order.
+        log: From `plan.open(AskTellRun.kind, store)`.
+        mode: `search` evaluates by `Evaluate`, picks the best and reports it once. `baseline` reports every proposal: each
+            trial is a final result with a record of its own. `loop` evaluates elsewhere (`oche.sample`) and ends without a pick.
+        make_record: See `MakeRecord`.
+        observer: See `Observer`.
+
+    Raises:
+        BudgetError: no budget for an algorithm that does not end by itself.
+        ResumeError: the stored run does not fit.
+    """
+
+    kind = "asktell"
+
+    def __init__(
+        self,
+        space: Space,
+        algorithm: AskTell,
+        plan: Plan,
+        log: RunLog | NullLog,
+        *,
+        mode: str = "search",
+        make_record: MakeRecord | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        super().__init__(plan, log, make_record, observer)
+        if mode not in ("search", "baseline", "loop"):
+            raise ArgumentError(f"mode: got {mode!r}; allowed: 'search', 'baseline', 'loop'")
+        if plan.budget is None and not getattr(algorithm, "finite", False):
+            raise BudgetError(
+                "budget: got None; allowed: a budget for an algorithm that does not end by itself, for example oche.Budget(trials=100)"
+            )
+        self.space = space
+        self.algorithm = algorithm
+        self.mode = mode
+        self.told = 0
+        self._phase = "report" if mode == "baseline" else "search"
+        self._proposals: list[Proposal] = []
+        self._left: dict[int, int] = {}
+        self._in_flight = 0
+        self._over = False
+        self._todo: deque[Trial] = deque()
+        self._arrived: deque[Trial] = deque()
+        self._by_key: dict[tuple[int, int], Trial] = {}
+        self._rng = np.random.Generator(np.random.PCG64(0))
+        self._stored: dict[tuple[int, int], TrialRow] = {}
+        self._logged_order: dict[int, tuple[int, int]] = {}
+        self._reports = {t.proposal: feedback_of(t) for t in log.saved.trials if t.phase == "report"} if mode == "search" else {}
+        self._final: Trial | None = None
+        algorithm.setup(space, self._rng, self.first_budget)
+        if self.finished_before:
+            self._restore(len(log.saved.proposals), len(log.saved.trials))
+            self.pick = pick_best(self.trials) if mode == "search" else None
+            self.load_end()
+            return
+        self.records = [Record.from_json(r) for r in log.saved.records]
+        self._resume()
+        log.snapshot = self._snapshot
+        self._pump()
+
+    # -- resuming -----------------------------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        row = self.log.saved.run
+        if row.state is None:
+            self._restore(0, 0)
+            return
+        self.algorithm.load(json.loads(row.state))
+        self._restore(row.state_asked, row.state_told)
+
+    def _restore(self, asked: int, told: int) -> None:
+        """Take over the first `asked` proposals and `told` tells as they are; what follows them is replayed by `_pump`."""
+        stored = {(t.proposal, t.replicate): t for t in self.log.saved.trials if t.phase == self._phase}
+        for row in self.log.saved.proposals[:asked]:
+            self._add(proposal_of(row, self.space))
+        known = sorted((t.told, key) for key, t in stored.items() if t.told is not None and t.told < told)
+        for _, key in known:
+            trial = self._by_key[key]
+            trial.feedback = feedback_of(stored.pop(key))
+            self._count(trial)
+        self._stored = stored
+        self._logged_order = {t.told: key for key, t in stored.items() if t.told is not None}
+        waiting, self._todo = self._todo, deque()
+        for trial in waiting:
+            if trial.told is None:
+                self._put(trial)
+
+    def _put(self, trial: Trial) -> None:
+        """Queue an evaluation, or answer it from the log."""
+        row = self._stored.get((trial.proposal.id, trial.replicate))
+        # Observations are not stored: an algorithm that learns from them needs the trial again (same seed, same result).
+        if row is None or getattr(self.algorithm, "uses_observations", False):
+            self._todo.append(trial)
+        else:
+            trial.feedback = feedback_of(row)
+            self._arrived.append(trial)
+
+    def _snapshot(self) -> Mapping[str, Any] | None:
+        # While the log is replayed the algorithm is behind it, and its state does not belong to the log's end.
+        return self.algorithm.state() if self.told == self.log.run.told and len(self._proposals) == self.log.run.asked else None
+
+    # -- asking and telling -------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Ask and tell as far as possible; asking comes first, which fixes the order."""
+        while True:
+            if not self._over and self._in_flight < self.plan.parallel:
+                self._ask()
+            elif (trial := self._tellable()) is not None:
+                self._tell(trial)
+            else:
+                return
+
+    def _ask(self) -> None:
+        number = len(self._proposals)
+        saved = self.log.saved.proposals
+        logged = saved[number] if number < len(saved) else None
+        if logged is None and self._spent():
+            self._over = True
+            return
+        self._rng.bit_generator.state = seeds.generator(self.seed, "ask", number).bit_generator.state
+        got = self.algorithm.ask(1)
+        if not got and logged is None:
+            self._over = True
+            return
+        if logged is not None:
+            proposal = self._check_replay(got, logged)
+        else:
+            proposal = self._check_proposal(got, number)
+            self.log.asked(proposal_row(proposal, self.told))
+        self._proposals.append(proposal)
+        for trial in self._trials_of(proposal):
+            self._put(trial)
+        self.notify("asked")
+
+    def _check_proposal(self, got: list[Proposal], number: int) -> Proposal:
+        proposal = got[0]
+        if len(got) > 1 or proposal.id != number or proposal.count < 1:
+            raise ArgumentError(
+                f"ask(1): got {len(got)} proposals, id {proposal.id}, count {proposal.count}; allowed: one, with id {number} and a count above 0"
+            )
+        self.space.validate(proposal.dna)
+        limit = self.plan.budget.trials if self.plan.budget is not None else None
+        # The last proposal may get fewer evaluations than it wants: a budget of trials is exact.
+        return proposal if limit is None else replace(proposal, count=min(proposal.count, limit - len(self.trials)))
+
+    def _check_replay(self, got: list[Proposal], logged: ProposalRow) -> Proposal:
+        again = dna_text(got[0].dna) if got else "nothing"
+        if again != logged.dna or logged.seen != self.told:
+            raise ResumeError(
+                f"run {self.id}: got proposal {logged.id} = {again} after {self.told} tells; allowed: {logged.dna} after {logged.seen}, as in the "
+                "store; the algorithm, its version or its settings changed; start a new run under another name"
+            )
+        return replace(got[0], count=logged.count)
+
+    def _add(self, proposal: Proposal) -> None:
+        self._proposals.append(proposal)
+        self._todo.extend(self._trials_of(proposal))
+
+    def _trials_of(self, proposal: Proposal) -> list[Trial]:
+        flat = list(proposal.dna.flat)
+        self._in_flight += 1
+        self._left[proposal.id] = proposal.count
+        made = []
+        for replicate in range(proposal.count):
+            if self.mode == "baseline":
+                seed = self.report_seed(proposal.dna, replicate)
+            else:
+                seed = seeds.derive(self.seed, "eval", flat, replicate)
+            trial = Trial(proposal, replicate, seed, self._phase)
+            self._by_key[proposal.id, replicate] = trial
+            made.append(trial)
+        self.trials += made
+        return made
+
+    def _spent(self) -> bool:
+        budget = self.plan.budget
+        if budget is None:
+            return False
+        return (budget.trials is not None and len(self.trials) >= budget.trials) or budget.exhausted(self.cost)
+
+    def _tellable(self) -> Trial | None:
+        if self.plan.order == "ask":
+            # Tells go in the order of asks, so the number of tells is the place of the next one.
+            trial = self.trials[self.told] if self.told < len(self.trials) else None
+            return trial if trial is not None and trial.feedback is not None else None
+        if self.told in self._logged_order:
+            trial = self._by_key[self._logged_order[self.told]]
+            return trial if trial.feedback is not None else None
+        while self._arrived:
+            trial = self._arrived.popleft()
+            if trial.told is None:
+                return trial
+        return None
+
+    def _tell(self, trial: Trial) -> None:
+        assert trial.feedback is not None
+        proposal, feedback = trial.proposal.id, trial.feedback
+        self._count(trial)
+        self.algorithm.tell([(proposal, feedback)])
+        row = self._stored.pop((proposal, trial.replicate), None)
+        if row is not None and row.told is not None:
+            return
+        if row is not None:
+            self.log.told(row, self.told - 1)
+        else:
+            self.log.finished(trial_row(proposal, trial.replicate, self._phase, self.told - 1, feedback))
+        if self.mode == "baseline":
+            self.record(trial, feedback, {"search": Cost(), "final": feedback.cost})
+        self.notify("told")
+
+    def _count(self, trial: Trial) -> None:
+        assert trial.feedback is not None
+        trial.told = self.told
+        self.told += 1
+        if self.mode == "baseline":
+            self.final_cost += trial.feedback.cost
+        self.cost += trial.feedback.cost
+        self._left[trial.proposal.id] -= 1
+        if self._left[trial.proposal.id] == 0:
+            self._in_flight -= 1
+
+    # -- the engine's side --------------------------------------------------------------------------------------------------
+
+    @property
+    def priority(self) -> int:
+        """Number of asks: the run that is behind is served first."""
+        return len(self._proposals)
+
+    @property
+    def share(self) -> float:
+        """Used share of the budget; of the space where there is none."""
+        if self.done:
+            return 1.0
+        if self.plan.budget is not None:
+            return self.plan.budget.share(self.cost)
+        return min(1.0, self.told / max(1.0, float(self.space.size)))
+
+    @property
+    def waiting(self) -> Trial | None:
+        """The next evaluation to do, without taking it (for `loop` mode)."""
+        return self._todo[0] if self._todo else None
+
+    def next_work(self) -> Work | None:
+        """The next evaluation, or at the end the final training."""
+        if self.done:
+            return None
+        if self._todo:
+            trial = self._todo.popleft()
+            if self.mode == "baseline":
+                return Work(Report(trial.dna, trial.seed), False, trial)
+            return Work(Evaluate(trial.dna, trial.seed), True, trial)
+        if not self._over or self.told < len(self.trials) or self._final is not None:
+            return None
+        if self.mode != "search":
+            self.end("done")
+            return None
+        return self._conclude()
+
+    def _conclude(self) -> Work | None:
+        self.pick = pick_best(self.trials)
+        if self.pick is None:
+            self._finish(None, Feedback(status="failed", reason=_why_nothing(self.trials), cost=Cost()))
+            return None
+        self._final = replace(self.pick, phase="report", seed=self.report_seed(self.pick.dna), feedback=None, told=None)
+        known = self._reports.get(self.pick.proposal.id)
+        if known is not None:
+            self._finish(self.pick, known)
+            return None
+        return Work(Report(self._final.dna, self._final.seed), False, self._final)
+
+    def receive(self, work: Work, outcome: Outcome) -> None:
+        """Take an outcome; tell it when its turn comes."""
+        trial = work.trial
+        assert trial is not None
+        feedback = feedback_from(outcome)
+        if feedback.status == "failed":
+            logger.warning("run %s: trial %d failed: %s", self.id, trial.proposal.id, feedback.reason)
+        if trial is self._final:
+            trial.feedback = feedback
+            self.log.finished(trial_row(trial.proposal.id, trial.replicate, "report", None, feedback))
+            self.notify("reported")
+            self._finish(self.pick, feedback)
+        else:
+            self.take(trial, feedback)
+
+    def take(self, trial: Trial, feedback: Feedback) -> None:
+        """Take the feedback of a trial."""
+        trial.feedback = feedback
+        self._arrived.append(trial)
+        self._pump()
+        key = (trial.proposal.id, trial.replicate)
+        if trial.told is None and key not in self._stored:
+            # It waits for earlier trials; what is done is kept all the same.
+            self._stored[key] = trial_row(*key, self._phase, None, feedback)
+            self.log.finished(self._stored[key])
+
+    def take_waiting(self, feedback: Feedback) -> None:
+        """Take the feedback of `waiting` (for `loop` mode)."""
+        self.take(self._todo.popleft(), feedback)
+
+    def measure(self, trial: Trial, step: float, metrics: Mapping[str, float]) -> None:
+        """Log intermediate numbers of a trial."""
+        self.log.measured(MeasureRow(trial.proposal.id, trial.replicate, float(step), json.dumps(dict(metrics), separators=(",", ":"))))
+
+    def _finish(self, pick: Trial | None, feedback: Feedback) -> None:
+        self.final_cost = feedback.cost
+        self.record(pick, feedback, {"search": self.cost, "final": feedback.cost})
+        self.end("done" if feedback.ok else "failed", feedback.reason)
+
+
+def pick_best(trials: Sequence[Trial]) -> Trial | None:
+    """The first trial of the proposal with the best mean reward; of equal ones, the first asked. None if there is no reward.
+
+    Of several objectives the first one counts.
+    """
+    rewards: dict[int, list[float]] = {}
+    first: dict[int, Trial] = {}
+    for trial in trials:
+        if trial.feedback is None or trial.feedback.reward is None:
+            continue
+        reward = trial.feedback.reward
+        rewards.setdefault(trial.proposal.id, []).append(reward[0] if isinstance(reward, tuple) else reward)
+        first.setdefault(trial.proposal.id, trial)
+    if not rewards:
+        return None
+    # max() keeps the first of equal ones, and proposals come in the order of asks.
+    best = max(sorted(rewards), key=lambda i: sum(rewards[i]) / len(rewards[i]))
+    return first[best]
+
+
+def _why_nothing(trials: Sequence[Trial]) -> str:
+    reasons = Counter(f"{t.feedback.status}: {t.feedback.reason}" for t in trials if t.feedback is not None)
+    if not reasons:
+        return "no trial was made"
+    reason, count = reasons.most_common(1)[0]
+    return f"no trial gave a reward; {count} of {len(trials)} {reason}"

@@ -1,0 +1,68 @@
+"""What is sent to a worker: small frozen messages. The program, the task and the algorithm are there already (`Workbench`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oche.loop.contracts import Budget, Progress
+from oche.program import DNA
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Get the search signal of a DNA."""
+
+    dna: DNA
+    seed: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Get the final result of a DNA."""
+
+    dna: DNA
+    seed: int
+
+
+@dataclass(frozen=True)
+class Advance:
+    """Do some steps of a weight-sharing search.
+
+    Args:
+        run: Identity of the run; the worker keeps its algorithm alive under it.
+        seed: The run's seed.
+        at: Steps done so far.
+        steps: Steps to do.
+        checkpoint: File with the state after `at` steps, None at the start or if no files are written.
+        directory: Where the checkpoint of the new state goes, None for no file.
+        budget: Budget of the first start.
+    """
+
+    run: str
+    seed: int
+    at: int
+    steps: int
+    checkpoint: str | None
+    directory: str | None
+    budget: Budget | None
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Answer to `Advance`: progress, and the checkpoint file that holds it with its hash."""
+
+    progress: Progress
+    path: str | None
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Propose:
+    """Get proposals from a weight-sharing search that is done; fields as in `Advance`."""
+
+    run: str
+    seed: int
+    at: int
+    n: int
+    checkpoint: str | None
+    budget: Budget | None

@@ -1,0 +1,166 @@
+"""The worker's side of a search: program, task and algorithm, and the four messages that it answers.
+
+It is what every executor carries to its workers. Large state stays here: a weight-sharing algorithm lives on between messages
+and is written to a checkpoint file after each; a worker that does not have it alive reads the file.
+"""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from oche import seeds
+from oche.errors import ArgumentError, ResumeError
+from oche.files import atomic, file_digest
+from oche.loop.contracts import Budget, Feedback, Proposal
+from oche.loop.messages import Advance, Advanced, Evaluate, Propose, Report
+from oche.loop.registry import load
+from oche.program import Space
+
+
+def as_factory(algorithm: Any) -> Callable[[], Any]:
+    """Something that makes a new algorithm at each call.
+
+    Args:
+        algorithm: Settings text such as `random?measure=space`, an algorithm (each call then gives a copy), a class, or a
+            function without arguments.
+    """
+    if isinstance(algorithm, str):
+        return _FromText(algorithm)
+    if isinstance(algorithm, type) or (callable(algorithm) and not hasattr(algorithm, "setup")):
+        return algorithm
+    if not hasattr(algorithm, "setup"):
+        raise ArgumentError(f"algorithm: got {algorithm!r}; allowed: a name, or an object with setup, see oche.loop.AskTell and WeightSharing")
+    return _Copy(algorithm)
+
+
+class _FromText:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __call__(self) -> Any:
+        # By name: algorithms live on a higher floor, and a worker loads only the one that it needs.
+        return load("oche.algorithms:get")(self.text)
+
+
+class _Copy:
+    def __init__(self, original: Any) -> None:
+        self.original = original
+
+    def __call__(self) -> Any:
+        return copy.deepcopy(self.original)
+
+
+class Workbench:
+    """Answers `Evaluate`, `Report`, `Advance` and `Propose`.
+
+    Args:
+        space: The space.
+        task: The task.
+        algorithm: For weight-sharing searches: see `as_factory`. None for the others, whose algorithm stays in the parent.
+
+    Example:
+        >>> bench = Workbench(space, task)
+        >>> bench(Evaluate(space.at(0), seed=1)).reward
+    """
+
+    def __init__(self, space: Space, task: Any, algorithm: Any = None) -> None:
+        self.space = space
+        self.task = task
+        self._factory = as_factory(algorithm) if algorithm is not None else None
+        self._live: dict[str, tuple[Any, int]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is alive belongs to one process.
+        return {**self.__dict__, "_live": {}}
+
+    def prepare(self) -> None:
+        """Import and load what the messages will need, so that limits count from there."""
+        if self._factory is not None or hasattr(self.task, "problem"):
+            import torch  # noqa: F401 - networks need it
+        prepare = getattr(self.task, "prepare", None)
+        if prepare is not None:
+            prepare()
+
+    def __call__(self, message: Any) -> Any:
+        """Do what one message says."""
+        if isinstance(message, Evaluate):
+            child = self.task.child(self.space, message.dna, message.seed, final=False)
+            return as_feedback(self.task.evaluate(child, message.seed))
+        if isinstance(message, Report):
+            child = self.task.child(self.space, message.dna, message.seed, final=True)
+            return as_feedback(self.task.report(child, message.seed))
+        if isinstance(message, Advance):
+            return self._advance(message)
+        if isinstance(message, Propose):
+            return self._propose(message)
+        raise TypeError(f"unknown message {message!r}")
+
+    def _advance(self, message: Advance) -> Advanced:
+        algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
+        # Taken out until it is written: after an error the state is not known.
+        progress = algorithm.advance(message.steps)
+        path, sha = None, ""
+        if message.directory is not None:
+            path = str(Path(message.directory) / f"step-{progress.step:09d}.pt")
+            sha = save_state(algorithm.state(), path)
+            # With a file written, one live algorithm is enough: supernets are large.
+            self._live.clear()
+        self._live[message.run] = (algorithm, progress.step)
+        return Advanced(progress, path, sha)
+
+    def _propose(self, message: Propose) -> list[Proposal]:
+        algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
+        return list(algorithm.propose(message.n))
+
+    def _algorithm(self, run: str, seed: int, at: int, checkpoint: str | None, budget: Budget | None) -> Any:
+        live = self._live.pop(run, None)
+        if live is not None and live[1] == at:
+            return live[0]
+        if at and checkpoint is None:
+            raise ResumeError(f"run {run}: got no checkpoint for step {at}; allowed: a run with checkpoint files; start it again")
+        if self._factory is None:
+            raise ArgumentError("workbench: got no algorithm; allowed: a weight-sharing algorithm for the messages Advance and Propose")
+        algorithm = self._factory()
+        algorithm.setup(self.space, self.task.problem(seeds.derive(seed, "problem")), seed, budget)
+        if checkpoint is not None:
+            algorithm.load(load_state(checkpoint))
+        return algorithm
+
+
+def save_state(state: Any, path: str) -> str:
+    """Write tensors, numbers, text, lists and dicts to a file in one step.
+
+    Returns:
+        SHA-256 of the file.
+    """
+    import torch
+
+    with atomic(path) as temporary:
+        torch.save(state, temporary)
+        sha = file_digest(temporary)
+    return sha
+
+
+def load_state(path: str) -> Any:
+    """Read what `save_state` wrote; nothing in the file is executed."""
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def as_feedback(value: Any) -> Feedback:
+    """`value` itself, or a feedback with it as the reward if it is a number.
+
+    Raises:
+        FeedbackError: the number is not finite.
+        ArgumentError: it is neither.
+    """
+    if isinstance(value, Feedback):
+        return value
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return Feedback(reward=float(value))
+    raise ArgumentError(f"task: got {type(value).__name__} from evaluate or report; allowed: oche.Feedback or a number")

@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from oche.errors import ArgumentError, NotRelaxable, ShapeMismatch, UnknownNameError
-from oche.mixers import PartialChannels, Softmax, UniformPath, registry, supernet
+from oche.mixers import PartialChannels, Softmax, UniformPath, registry
 from oche.mixers.partial_channels import bypass, shuffle
 from oche.program import oneof
+from oche.supernets import supernet
 
 torch.set_num_threads(1)
 
@@ -120,7 +121,11 @@ def test_choices_that_change_channels_are_mixed_whole_and_noted():
             super().__init__()
             make = lambda k: lambda channels: nn.Conv2d(channels, 2 * channels, k, padding=k // 2)
             self.widen = oneof({"c1": make(1), "c3": make(3)}, name="widen", channels=8)
-            self.wired = oneof({"c1": lambda channels: nn.Conv2d(16, 16, 1), "id": lambda channels: nn.Conv2d(16, 16, 3, padding=1)}, name="wired", channels=16)
+            self.wired = oneof(
+                {"c1": lambda channels: nn.Conv2d(16, 16, 1), "id": lambda channels: nn.Conv2d(16, 16, 3, padding=1)},
+                name="wired",
+                channels=16,
+            )
             self.same = oneof({"c1": op(1), "c3": op(3)}, name="same", channels=16)
 
         def forward(self, x):
@@ -165,5 +170,5 @@ def test_refusals_say_what_to_write():
 def test_mixers_are_found_by_name():
     mixer = registry.get("PartialChannels?k=2&channels=shift&edges=false")
     assert (mixer.k, mixer.channels, mixer.needs_edges) == (2, "shift", False)
-    with pytest.raises(UnknownNameError, match="'kk'.*'k'"):
+    with pytest.raises(UnknownNameError, match=r"'kk'.*'k'"):
         registry.get("partial-channels?kk=2")

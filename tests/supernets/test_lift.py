@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from oche.errors import NotRelaxable
-from oche.mixers import UniformPath, supernet
+from oche.mixers import UniformPath
 from oche.program import Space, oneof, symbolic
+from oche.supernets import supernet
 
 torch.set_num_threads(1)
 Conv, Seq = symbolic(nn.Conv2d), symbolic(nn.Sequential)
@@ -43,7 +44,9 @@ def test_several_values_of_a_layer_are_lifted_together_and_stay_separate_decisio
 def test_children_of_a_lifted_layer_follow_the_init_law():
     program = Seq(
         Conv(8, 8, kernel_size=oneof([1, 3], name="k"), padding="same"),
-        oneof([Conv(8, 8, kernel_size=oneof([1, 5], name="k2"), padding=oneof([0, "same"], name="pad")), symbolic(nn.Identity)()], name="op"),
+        oneof(
+            [Conv(8, 8, kernel_size=oneof([1, 5], name="k2"), padding=oneof([0, "same"], name="pad")), symbolic(nn.Identity)()], name="op"
+        ),
         Conv(8, 4, kernel_size=1),
     )
     space = Space(program)
@@ -60,7 +63,9 @@ def test_children_of_a_lifted_layer_follow_the_init_law():
 
 def test_a_decision_shared_by_two_layers_is_one_row():
     kernel = lambda: oneof([1, 3], name="k")
-    net = supernet(Space(Seq(Conv(8, 8, kernel_size=kernel(), padding="same"), Conv(8, 8, kernel_size=kernel(), padding="same"))), UniformPath())
+    net = supernet(
+        Space(Seq(Conv(8, 8, kernel_size=kernel(), padding="same"), Conv(8, 8, kernel_size=kernel(), padding="same"))), UniformPath()
+    )
     assert list(net.named_arch()) == ["k"]
     for dna in net.space:
         assert len({m.kernel_size for m in net.child(dna).modules() if isinstance(m, nn.Conv2d)}) == 1

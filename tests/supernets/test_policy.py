@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from oche.errors import NotRelaxable
-from oche.mixers import PartialChannels, Softmax, supernet
+from oche.mixers import PartialChannels, Softmax
 from oche.program import Space, floatv, manyof, oneof, permutate
-from oche.supernets import Policy
+from oche.supernets import Policy, supernet
 
 torch.set_num_threads(1)
 

@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from oche.errors import ArgumentError, DNAError, NotRelaxable, ShapeMismatch, SpaceError, UnknownNameError
-from oche.mixers import PartialChannels, Softmax, UniformPath, supernet
+from oche.mixers import PartialChannels, Softmax, UniformPath
 from oche.program import Space, manyof, oneof, repeat
+from oche.supernets import supernet
 from oche.weightings import Scalar
 
 torch.set_num_threads(1)
@@ -169,9 +170,9 @@ def test_a_fresh_child_takes_other_arguments_and_an_inherited_one_refuses():
     dna = net.space.at(0)
     assert net.child(dna, weights="fresh", channels=8).stem.out_channels == 8
     assert net.child(dna, channels=16).stem.out_channels == 16
-    with pytest.raises(ArgumentError, match="'channels': 8.*fresh"):
+    with pytest.raises(ArgumentError, match=r"'channels': 8.*fresh"):
         net.child(dna, channels=8)
-    with pytest.raises(ArgumentError, match="'copy'.*'inherit', 'fresh'"):
+    with pytest.raises(ArgumentError, match=r"'copy'.*'inherit', 'fresh'"):
         net.child(dna, weights="copy")
 
 
@@ -255,7 +256,9 @@ def test_inputs_are_merged_and_weighted():
     plain, weighted = supernet(Node), supernet(Node, PartialChannels(1, edges=True))
     node = plain.network.node
     assert node.active is None
-    set_logits(weighted, inputs=(math.log(2.0), 0.0, 0.0), edge0=(-50.0, 50.0), edge1=(-50.0, 50.0), edge2=(-50.0, 50.0), depth=(50.0, 0.0, 0.0))
+    set_logits(
+        weighted, inputs=(math.log(2.0), 0.0, 0.0), edge0=(-50.0, 50.0), edge1=(-50.0, 50.0), edge2=(-50.0, 50.0), depth=(50.0, 0.0, 0.0)
+    )
     set_logits(plain, edge0=(-50.0, 50.0), edge1=(-50.0, 50.0), edge2=(-50.0, 50.0), depth=(50.0, 0.0, 0.0))
     tail = plain.network.tail.inside[0]
     assert torch.allclose(plain(x), tail(x + 2 * x + 3 * x), atol=1e-5)
@@ -499,9 +502,9 @@ def test_unequal_shapes_name_both_candidates_and_both_shapes():
 
     for mixer in (Softmax(), UniformPath()):
         net = supernet(Uneven, mixer)
+        run = lambda net=net: [net(images()) for _ in range(30)]
         with pytest.raises(ShapeMismatch, match=r"'op'.*\(2, 3, (6, 6|4, 4)\) from '.*' and \(2, 3, (6, 6|4, 4)\) from '"):
-            for _ in range(30):
-                net(images())
+            run()
 
 
 def test_plain_values_cannot_be_relaxed():

@@ -105,6 +105,11 @@ class OneShot:
         self._kept: dict[str, Any] = {}
 
     @property
+    def network(self) -> Supernet:
+        """The shared network, after `setup`."""
+        return self.net
+
+    @property
     def step(self) -> int:
         """Steps done: of the training, then one for each scored candidate."""
         return self.training.step + len(self._scores)
@@ -127,12 +132,16 @@ class OneShot:
                     self._score_step()
         self.net.eval()
         spent = _difference(self.cost, before)
-        return Progress(self.step, self._total(), self._done(), spent, {**self._metrics, "entropy": float(self.net.policy.entropy().detach())})
+        return Progress(
+            self.step, self._total(), self._done(), spent, {**self._metrics, "entropy": float(self.net.policy.entropy().detach())}
+        )
 
     def propose(self, n: int) -> list[Proposal]:
         """The `n` best points, best first; `info` of the first one holds the scores that it rests on and their cost."""
         if not self._done():
-            raise ArgumentError(f"propose: got a search at step {self.step} of {self._total()}; allowed: after the last step; call advance first")
+            raise ArgumentError(
+                f"propose: got a search at step {self.step} of {self._total()}; allowed: after the last step; call advance first"
+            )
         dnas = self._best_scored(n) if self.pick == "score" else self._best_derived(n)
         proposals = [Proposal(i, dna, info=self._info(dna)) for i, dna in enumerate(dnas)]
         if proposals:
@@ -184,7 +193,7 @@ class OneShot:
         self._ended = bool(state["ended"])
 
     def _lasting_cost(self) -> Cost:
-        """What the rest of the search depends on: measured times only if the budget limits them, so that equal searches have equal states."""
+        """What the rest of the search depends on: times only if the budget limits them, so that equal searches have equal states."""
         cost = self.meter.cost
         return replace(cost, **{unit: 0.0 for unit in ("seconds", "cpu_seconds") if unit not in self.schedule.measured})
 

@@ -113,7 +113,8 @@ class Schedule:
         if limits and not usable:
             shown = ", ".join(f"{unit}={limit}" for unit, limit in limits.items())
             raise BudgetError(
-                f"budget of a weight-sharing search: got {shown}; allowed: epochs, passes, seconds, cpu_seconds, or None for the algorithm's plan"
+                f"budget of a weight-sharing search: got {shown}; allowed: epochs, passes, seconds, cpu_seconds, or None for the "
+                "algorithm's own plan"
             )
         self.plan = plan
         self.n_train = n_train

@@ -56,7 +56,9 @@ def darts_second(order: str = "arch", batch_norm: str = "batch", **plan: Any) ->
     return OneShot(Softmax(), SecondOrder(order), Plan.of("darts-2nd", plan, **_DARTS), batch_norm=batch_norm)
 
 
-def pc_darts(k: int = 4, edges: bool = True, channels: str = "shuffle", order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneShot:
+def pc_darts(
+    k: int = 4, edges: bool = True, channels: str = "shuffle", order: str = "arch", batch_norm: str = "batch", **plan: Any
+) -> OneShot:
     """PC-DARTS.
 
     Args:
@@ -69,7 +71,9 @@ def pc_darts(k: int = 4, edges: bool = True, channels: str = "shuffle", order: s
 
     Source: Xu et al. 2020 and the authors' CIFAR search (batch 256; the batch here is the task's).
     """
-    return OneShot(PartialChannels(k, edges=edges, channels=channels), FirstOrder(order), Plan.of("pc-darts", plan, **_PC_DARTS), batch_norm=batch_norm)
+    return OneShot(
+        PartialChannels(k, edges=edges, channels=channels), FirstOrder(order), Plan.of("pc-darts", plan, **_PC_DARTS), batch_norm=batch_norm
+    )
 
 
 def rsps(n_candidates: int = 100, n_scored: int = 512, batch_norm: str = "batch", **plan: Any) -> OneShot:

@@ -38,7 +38,7 @@ class SecondOrder(Scheme):
         self.epsilon = epsilon
 
     def virtual_weights(self, state: SchemeState, train_batch: Any = None) -> list[Tensor]:
-        """w' in the order of the weight group, detached. A weight that the loss does not use stays as it is."""
+        """W' in the order of the weight group, detached. A weight that the loss does not use stays as it is."""
         loss = state.problem.train_loss(state.weights, state.arch_group.frozen, train_batch)
         finite(loss, "training loss", state)
         weights = list(state.weight_group)

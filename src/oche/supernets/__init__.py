@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "Slot": "oche.supernets.drawn:Slot",
         "SuperResolver": "oche.supernets.resolver:SuperResolver",
         "Supernet": "oche.supernets.supernet:Supernet",
+        "supernet": "oche.supernets.build:supernet",
         "recalibrate": "oche.supernets.norm:recalibrate",
     },
 )

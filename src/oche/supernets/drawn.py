@@ -91,7 +91,7 @@ class Drawn:
             return self.gates[key]
         except KeyError:
             raise ArgumentError(
-                f"draw: got no gate for choice {key!r} at {location!r}; allowed: one gate per key; the mixer's draw() must cover policy.rows"
+                f"draw: got no gate for choice {key!r} at {location!r}; allowed: one per key; the mixer's draw() must cover policy.rows"
             ) from None
 
 

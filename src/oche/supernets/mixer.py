@@ -73,7 +73,9 @@ class Mixer(ABC):
         """The output of one mixed op: the weighted sum of the active candidates' outputs."""
         return mix(slot, drawn.gate(slot), candidates, *inputs, **named)
 
-    def arch_objective(self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]) -> Tensor:
+    def arch_objective(
+        self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]
+    ) -> Tensor:
         """What an arch step lowers; by default the validation loss.
 
         Args:

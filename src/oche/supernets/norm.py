@@ -29,7 +29,7 @@ def drop_statistics(module: nn.Module) -> None:
             norm.running_mean = norm.running_var = norm.num_batches_tracked = None
 
 
-def give_statistics(module: nn.Module, momentum: float | None | str = "own") -> None:
+def give_statistics(module: nn.Module, momentum: float | str | None = "own") -> None:
     """Give fresh running statistics to every batch norm that had them in the program.
 
     Args:

@@ -145,7 +145,7 @@ class Mixed(Relaxed):
             chosen = ",".join(decisions[key] for key in self.slot.keys)
         else:
             chosen = decisions[self.slot.key]
-        return copy.deepcopy(self._modules[f"={escape(chosen)}"], memo)
+        return copy.deepcopy(self.get_submodule(f"={escape(chosen)}"), memo)
 
 
 class Merged(Relaxed):

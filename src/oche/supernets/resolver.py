@@ -116,7 +116,7 @@ class SuperResolver(Resolver):
         if len(combos) > MAX_COMBINATIONS:
             raise NotRelaxable(
                 f"layer {node.symbol.__name__} at {join(self._scopes[-1].location, rel)!r}: got {len(combos)} combinations of "
-                f"{', '.join(repr(k) for k in keys)}; allowed in a supernet: up to {MAX_COMBINATIONS}; leave some out with space.restrict(...)"
+                f"{', '.join(repr(k) for k in keys)}; allowed in a supernet: up to {MAX_COMBINATIONS}; use space.restrict(...)"
             )
         return self._lift(node, rel, sites, keys, labels, combos)
 

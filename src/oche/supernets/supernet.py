@@ -311,7 +311,9 @@ def _build(space: Space, mixer: Mixer, runtime: Runtime, seed: int) -> tuple[nn.
     resolver = SuperResolver(space, mixer, runtime, seed)
     network = space.run(resolver)
     if not isinstance(network, nn.Module):
-        raise NotRelaxable(f"program {space.name!r}: got a {type(network).__name__}; allowed in a supernet: a program that builds a torch module")
+        raise NotRelaxable(
+            f"program {space.name!r}: got a {type(network).__name__}; allowed in a supernet: a program that builds a torch module"
+        )
     if not resolver.rows:
         raise NotRelaxable(f"program {space.name!r}: got no choices; allowed in a supernet: at least one; put oneof(...) where it may vary")
     return network, list(resolver.rows.values()), resolver.notes

@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from oche.mixers import registry
-from oche.mixers.softmax import Softmax
+from oche.loop.registry import load
 from oche.supernets.mixer import Mixer
 from oche.supernets.supernet import Supernet
 
@@ -32,8 +31,6 @@ def supernet(
     Raises:
         NotRelaxable: a choice cannot take part; the message names the place and what to do.
     """
-    if mixer is None:
-        mixer = Softmax()
-    elif isinstance(mixer, str):
-        mixer = registry.get(mixer)
-    return Supernet(space, mixer, weighting, seed, batch_norm)
+    # By name: mixers live on a higher floor, and only the one that is named is loaded.
+    made = mixer if isinstance(mixer, Mixer) else load("oche.mixers:registry").get(mixer or "softmax")
+    return Supernet(space, made, weighting, seed, batch_norm)

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "expected_best": "oche.judge._expected_best:expected_best",
         "holm": "oche.judge._holm:holm",
         "minimum_detectable": "oche.judge._power:minimum_detectable",
+        "population_curves": "oche.judge._population:population_curves",
         "random_equivalent": "oche.judge._expected_best:random_equivalent",
         "read": "oche.judge._reading:read",
         "report": "oche.judge._judging:report",

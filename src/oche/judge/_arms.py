@@ -115,7 +115,7 @@ def check_units(search: Arm, random: Arm, unit: str) -> None:
     if unit != "%":
         return
     for one, other in ((search, random), (random, search)):
-        if one.values[0] >= 0 and one.values[-1] <= 1 and other.mean > max(1.0, _UNIT_FACTOR * one.mean):
+        if one.values[0] >= 0 and 0 < one.values[-1] <= 1 and other.mean > max(1.0, _UNIT_FACTOR * one.mean):
             raise JudgeError(_mixed(one.name, one.values[-1], other.name, other.values[-1]))
     pooled = np.concatenate([search.array, random.array])
     percents = pooled[pooled > 1]

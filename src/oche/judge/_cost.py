@@ -26,12 +26,14 @@ class CostCheck:
         ratio: Mean cost of random search over mean cost of the method, None if unknown.
         unit: Unit of the ratio, None if unknown.
         reason: Why, in words.
+        declared: Whether both declared the same budget.
     """
 
     equal: bool
     ratio: float | None
     unit: str | None
     reason: str
+    declared: bool = False
 
 
 def mean_cost(records: Sequence[Record], part: str) -> dict[str, float]:
@@ -55,7 +57,7 @@ def check_cost(method: Sequence[Record], random_search: Sequence[Record], unit: 
     declared, other = dict(method[0].budget), dict(random_search[0].budget)
     if declared and declared == other:
         limits = ", ".join(f"{value:g} {unit_name(name)}" for name, value in sorted(declared.items()))
-        return CostCheck(True, ratio, chosen if ratio is not None else None, f"same declared budget: {limits}")
+        return CostCheck(True, ratio, chosen if ratio is not None else None, f"same declared budget: {limits}", declared=True)
     if ratio is None:
         return CostCheck(
             False, None, None, "costs were not recorded in a common unit" if unit is None else f"cost was not recorded in {unit_name(unit)}"

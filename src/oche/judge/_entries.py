@@ -147,9 +147,9 @@ def choose_random_search(method: Group, candidates: list[Group], unit: str | Non
     if not found:
         return None
 
-    def distance(pair: tuple[Group, CostCheck]) -> tuple[bool, float]:
+    def distance(pair: tuple[Group, CostCheck]) -> tuple[bool, bool, float]:
         ratio = pair[1].ratio
-        return (not pair[1].equal, abs(math.log(ratio)) if ratio else math.inf)
+        return (not pair[1].declared, not pair[1].equal, abs(math.log(ratio)) if ratio else math.inf)
 
     return min(found, key=distance)
 

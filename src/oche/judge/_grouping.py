@@ -107,8 +107,12 @@ def make_groups(records: Sequence[Record], role: str) -> list[Group]:
 
 
 def dataset_name(record: Record) -> str:
-    """Short name of the task's data: `classification:digits` gives `digits`."""
-    return record.task.split(":", 1)[-1] or record.task
+    """Short name of the task's data.
+
+    `classification:digits` gives `digits`; a task that is reported by another one names both.
+    """
+    parts = [part.split(":", 1)[-1] or part for part in record.task.split(" reported by ")]
+    return " reported by ".join(parts)
 
 
 def _label(record: Record, role: str, with_budget: bool) -> str:

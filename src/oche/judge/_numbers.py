@@ -91,4 +91,4 @@ def amount(value: float, unit: str) -> str:
 def typeset(text: str) -> str:
     """For the page: true minus signs, and numbers that stay on one line with their unit and interval."""
     text = re.sub(r"(?<![\w.)])-(?=\d)", "\u2212", text)
-    return re.sub(r"(?<=[\d,]) (?=%|points|runs|[-+\u2212]?\d)|(?<=%) (?=\[)", "\u00a0", text)
+    return re.sub(r"(?<=\d) (?=%|points|runs)|(?<=\d,) (?=[-+\u2212]\d)|(?<=%) (?=\[)", "\u00a0", text)

@@ -177,9 +177,15 @@ def _programs(report: Report) -> list[dict[str, Any]]:
 
 
 def _best(records: Sequence[Record]) -> tuple[Record, str]:
-    signal = "valid" if all("valid" in r.metrics for r in records) else records[0].metric
+    signal = _signal(records) or records[0].metric
     sign = 1.0 if records[0].direction == "max" else -1.0
     return max(records, key=lambda r: (sign * r.metrics[signal], -(r.search_seed or 0))), signal
+
+
+def _signal(records: Sequence[Record]) -> str | None:
+    """Name of the search signal that all records carry: `valid`, or `valid_12` of a table."""
+    shared = [name for name in records[0].metrics if all(name in r.metrics for r in records)]
+    return next((name for name in shared if name.startswith("valid")), None)
 
 
 def _costs(report: Report) -> dict[str, Any]:
@@ -228,7 +234,8 @@ def _listed(seeds: Sequence[int | None]) -> str:
 
 def _run_line(group: Group, record: Record, decimals: int) -> list[str]:
     value = numbers.number(record.value, decimals) if record.status == "done" else f"failed: {record.reason or 'no reason recorded'}"
-    valid = record.metrics.get("valid")
+    signal = _signal([record])
+    valid = record.metrics[signal] if signal is not None else None
     return [
         dataset_name(record),
         group.label,

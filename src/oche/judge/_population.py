@@ -6,6 +6,7 @@ Such a baseline comes as one record per member, or as one record of kind `popula
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,18 +44,30 @@ def member_values(records: Sequence[Record]) -> list[float]:
     return values
 
 
+def population_curves(values: Sequence[float]) -> dict[str, list[list[float]]]:
+    """The `curves` of a population record: distinct values ascending, each with its count.
+
+    Args:
+        values: The result of every member of the space.
+
+    Example:
+        >>> population_curves([2.0, 1.0, 2.0])
+        {'members': [[1, 1.0], [2, 2.0]]}
+    """
+    return {MEMBERS: [[count, value] for value, count in sorted(Counter(values).items())]}
+
+
 def short_form(records: Sequence[Record]) -> Record:
     """One record that stands for all members, with their distinct values and counts, ascending."""
     if len(records) == 1:
         return records[0]
     first = records[0]
     values = member_values(records)
-    pairs = [[count, value] for value, count in sorted(Counter(values).items())]
-    mean = sum(value * count for count, value in pairs) / len(values)
+    mean = math.fsum(values) / len(values)
     return replace(
         first,
         metrics={first.metric: mean},
-        curves={MEMBERS: pairs},
+        curves=population_curves(values),
         dna=None,
         arch=None,
         decisions={},

@@ -19,7 +19,8 @@ torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet"
 problem = BilevelProblem(
     lambda w, a, batch: ((w["x"] * batch).sum() - a.sum()) ** 2 + w["y"].pow(2).sum(),
     lambda w, a, batch: (w["x"].sum() * a).pow(2).sum() * batch,
-    {"x": torch.tensor([1.0, 2.0], dtype=torch.float64), "y": torch.ones(1, 2, dtype=torch.float64)}, torch.tensor([0.5, 1.0], dtype=torch.float64),
+    {"x": torch.tensor([1.0, 2.0], dtype=torch.float64), "y": torch.ones(1, 2, dtype=torch.float64)},
+    torch.tensor([0.5, 1.0], dtype=torch.float64),
 )
 scheme = FirstOrder()
 state = scheme.init(problem, Sgd(0.01))

@@ -34,7 +34,7 @@ def test_partial_channels_work_out_of_the_box_and_weight_the_inputs_of_each_node
     assert sum(w.numel() for w in net.weights()) < sum(w.numel() for w in supernet(small).weights())
     net(images()).sum().backward()
     assert all(row.grad is not None for row in net.arch())
-    with pytest.raises(ArgumentError, match="got 6 channels and k=4; .*use 4 or 8 channels"):
+    with pytest.raises(ArgumentError, match=r"got 6 channels and k=4; .*use 4 or 8 channels"):
         supernet(space(channels=6, cells=1), PartialChannels(4))
 
 

@@ -13,7 +13,8 @@ MixerText = Annotated[str | None, typer.Option("--mixer", help="How a supernet m
 SchemeText = Annotated[str | None, typer.Option("--scheme", help="Order of weight and architecture steps, e.g. 'second-order'.")]
 TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'tabular?dataset=cifar10' ('oche list tasks').")]
 DataText = Annotated[str | None, typer.Option("--data", help="Data set of a classification task, e.g. digits or 'cifar10[:5000]'.")]
-RecipeText = Annotated[str | None, typer.Option("--recipe", help="Settings of the training, e.g. 'epochs=20,lr=0.1'.")]
+RecipeText = Annotated[str | None, typer.Option("--recipe", help="How networks are trained: 'epochs=20,lr=0.1', or 'digits?epochs=20'.")]
+SearchRecipe = Annotated[str | None, typer.Option("--search-recipe", help="The same while searching; like --recipe if absent.")]
 FinalText = Annotated[str | None, typer.Option("--final", help="Arguments of the final program, e.g. 'channels=32,cells=2'.")]
 Seeds = Annotated[str, typer.Option("--seeds", help="How many seeds, or a list: 5 or 0,3,7.")]
 BudgetText = Annotated[

@@ -141,6 +141,7 @@ def test_one_seed_is_not_enough():
         (((), {}), "no search"),
         (((runs("search", [93, 94]),), {}), "nothing to compare with"),
         (((runs("search", [93, 94]),), {"baseline": runs("search", [90, 91])}), "kind 'search'"),
+        ((runs("search", [93, 94]) + runs("random", [1, 2], train_seed=5), {"baseline": runs("random", [90, 91])}), "random members"),
         ((("runs.db",), {"baseline": runs("random", [90, 91])}), "runs: got str"),
         (((runs("search", [93, 94]),), {"baseline": runs("random", [90, 91]) + runs("population", [1, 2], train_seed=1)}), "kinds"),
     ],

@@ -133,6 +133,15 @@ def test_kinds_find_their_own_place():
     assert judge.report(everything).to_json() == explicit.to_json()
 
 
+def test_random_search_given_twice_counts_once_and_a_second_one_is_judged():
+    randoms, base = runs("random_search", spread(94.0)), runs("random", spread(93.0))
+    once = judge.report(randoms, runs("search", spread(95.0)), baseline=base, random_search=runs("random_search", spread(94.0)))
+    assert [e.algorithm for e in once.entries] == ["random search", "evolution"]
+    local = runs("random_search", spread(95.0), algorithm="random?local=true")
+    both = judge.report(local, baseline=base, random_search=randoms)
+    assert both.row("random?local=true").verdict == "beats random search"
+
+
 def test_objects_with_records_and_nested_lists_are_taken():
     class Runs:
         records = runs("search", spread(95.0))

@@ -27,6 +27,9 @@ from oche.store.record import Record
 if TYPE_CHECKING:
     from oche.judge._report import Report
 
+# With more sentences than this their details go below the table, so that a phone shows all claims at once.
+_TOLD_IN_FULL = 3
+
 # Pictures of more tasks or programs than this make the page slow to read; the tables hold them all.
 _STRIPS, _PICTURES, _CURVES = 12, 12, 3
 
@@ -45,11 +48,13 @@ def page(report: Report) -> str:
     environment.filters["whole"] = numbers.typeset
     colors = _colors(report)
     first = report.entries[0]
+    sentences = headline(report.entries)
     strips = _strips(report, colors, places(report.entries))
     decimals = places(report.entries)
     return environment.get_template("report.html.j2").render(
         report=report,
-        sentences=headline(report.entries),
+        sentences=sentences,
+        brief=len(sentences) > _TOLD_IN_FULL,
         table=[_table_line(e, decimals, several=_several(report)) for e in report.entries],
         several=_several(report),
         equal=all(e.search.equal_cost for e in report.entries if e.search is not None),

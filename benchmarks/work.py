@@ -51,7 +51,8 @@ def main() -> None:
         predicted = work.units / rate
         ratios.append(seconds / predicted)
         print(
-            f"{channels:>8} {cells:>5} {seed:>4} {work.calls:>6} {work.flops / 1e6:>8.1f} {seconds * 1e3:>7.2f} {predicted * 1e3:>9.2f} {ratios[-1]:>6.2f}"
+            f"{channels:>8} {cells:>5} {seed:>4} {work.calls:>6} {work.flops / 1e6:>8.1f} "
+            f"{seconds * 1e3:>7.2f} {predicted * 1e3:>9.2f} {ratios[-1]:>6.2f}"
         )
     print(f"measured / predicted: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} networks")
 

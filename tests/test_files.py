@@ -12,9 +12,14 @@ from oche import files
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     target = tmp_path / "a" / "x.txt"
     files.write_text(target, "old")
-    with pytest.raises(RuntimeError, match="half"), files.atomic(target) as temporary:
-        temporary.write_text("new")
-        raise RuntimeError("half")
+
+    def fail_half_way():
+        with files.atomic(target) as temporary:
+            temporary.write_text("new")
+            raise RuntimeError("half")
+
+    with pytest.raises(RuntimeError, match="half"):
+        fail_half_way()
     assert target.read_text() == "old"
     assert [p.name for p in target.parent.iterdir()] == ["x.txt"]
 

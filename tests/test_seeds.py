@@ -43,7 +43,12 @@ def test_building_seeds_and_restores_even_after_an_error():
     before = torch.get_rng_state()
     with seeds.building(5):
         first = torch.rand(2)
-    with pytest.raises(RuntimeError, match="inside"), seeds.building(5):
-        assert torch.equal(torch.rand(2), first)
-        raise RuntimeError("inside")
+
+    def fail_inside():
+        with seeds.building(5):
+            assert torch.equal(torch.rand(2), first)
+            raise RuntimeError("inside")
+
+    with pytest.raises(RuntimeError, match="inside"):
+        fail_inside()
     assert torch.equal(before, torch.get_rng_state())

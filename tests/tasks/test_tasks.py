@@ -16,7 +16,9 @@ from oche.tasks._children import architecture, fitting_arguments
 class Net(nn.Module):
     def __init__(self, in_channels=3, classes=7, width=4):
         super().__init__()
-        self.body = oche.oneof({"wide": lambda c: nn.Conv2d(c, 2 * width, 3), "thin": lambda c: nn.Conv2d(c, 2 * width, 1)}, name="conv", c=in_channels)
+        self.body = oche.oneof(
+            {"wide": lambda c: nn.Conv2d(c, 2 * width, 3), "thin": lambda c: nn.Conv2d(c, 2 * width, 1)}, name="conv", c=in_channels
+        )
         self.head = nn.Linear(2 * width, classes)
 
     def forward(self, x):
@@ -112,3 +114,16 @@ def test_training_does_not_touch_the_global_generator(digits):
     before = torch.get_rng_state()
     digits.evaluate(digits.child(space, space.at(0), 1), 1)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_final_networks_are_kept_where_asked(tmp_path):
+    plain = oche.tasks.classification("digits", recipe="digits?epochs=1", device="cpu")
+    task = oche.tasks.keeping(plain, tmp_path)
+    assert plain.keep is None
+    space = Space(Net, in_channels=1, classes=10)
+    trained = task.child(space, space.at(1), 3, final=True)
+    feedback = task.report(trained, 3)
+    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.at(1)))
+    assert saved.meta["test"] == feedback.reward
+    assert oche.training.score(saved.model, task.data, "test") == feedback.reward
+    assert "keep" not in str(task.describe())

@@ -99,6 +99,11 @@ class Budget:
         """The limits that are set."""
         return self.limits()
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, float]) -> Budget:
+        """The inverse of `to_json`."""
+        return cls(**value)  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Proposal:

@@ -95,6 +95,25 @@ class Space:
         made._set_decisions(decisions)
         return made
 
+    def with_arguments(self, **arguments: Any) -> Space:
+        """The same space of a program that is called with some other arguments.
+
+        Raises:
+            SpaceError: with these arguments the program has other choices.
+        """
+        whole = Space(self.program, **{**self.arguments, **arguments})
+        whole.name = self.name
+        if whole.fingerprint != self.root.fingerprint:
+            raise SpaceError(
+                f"program {self.name!r}: got other choices with {', '.join(arguments)}; allowed: arguments that change sizes only; "
+                "compile a new Space"
+            )
+        if self.root is self:
+            return whole
+        made = self._derived(self.tree, self.fixed, self._open)
+        made.arguments, made.root = whole.arguments, whole
+        return made
+
     # -- reading ------------------------------------------------------------------------------------------------------------
 
     @property

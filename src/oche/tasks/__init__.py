@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "classification": "oche.tasks._classification:classification",
         "function": "oche.tasks._function:function",
         "get": "oche.tasks._registry:get",
+        "keeping": "oche.tasks._registry:keeping",
         "names": "oche.tasks._registry:names",
         "registry": "oche.tasks._registry:registry",
         "tabular": "oche.tasks._tabular:tabular",

@@ -31,6 +31,11 @@ class Benchmarked:
         """The data set of the search."""
         return self.search.data
 
+    @property
+    def evaluation_passes(self) -> float:
+        """As the search task says."""
+        return self.search.evaluation_passes
+
     def describe(self) -> dict[str, Any]:
         """Both tasks, and the metric of the report."""
         report = self.reported.describe()

@@ -6,8 +6,10 @@ trained by the same recipe on `train` and `valid` together and scored on `test`,
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oche.errors import SpaceError
@@ -30,6 +32,7 @@ class Classification:
         final: Arguments of the program for the final training, for example `{"cells": 20, "channels": 36}`; they hold for picks and
             for the random members alike. None: the size that was searched.
         device: `auto`, `cpu`, `cuda` or `mps`.
+        keep: Folder for the networks of final trainings, one file each, named in the record's artifacts. None keeps none.
 
     Source: Yang et al. 2020, section 2: one protocol for searched and random architectures; test data read once.
     """
@@ -45,6 +48,7 @@ class Classification:
         search_recipe: str | Recipe | Mapping[str, Any] | None = None,
         final: Mapping[str, Any] | None = None,
         device: str = "auto",
+        keep: str | os.PathLike[str] | None = None,
     ) -> None:
         from oche import training
 
@@ -53,12 +57,19 @@ class Classification:
         self.search_recipe = training.recipe(search_recipe) if search_recipe is not None else self.recipe
         self.final = dict(final or {})
         self.device = str(training.device(device))
+        self.keep = str(Path(keep).absolute()) if keep is not None else None
         self.name = f"classification:{self.data.name}"
 
     @property
     def n_report(self) -> int:
         """Number of test items."""
         return self.data.sizes["test"]
+
+    @property
+    def evaluation_passes(self) -> float:
+        """Forward-and-backward passes of one `evaluate`; a forward pass alone counts one third."""
+        batches = -(-self.data.sizes["train"] // self.search_recipe.batch_size)
+        return self.search_recipe.epochs * batches + _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
 
     def describe(self) -> dict[str, Any]:
         """Data, recipes, final size and metric."""
@@ -82,7 +93,9 @@ class Classification:
         from torch import nn
 
         if not isinstance(built, nn.Module):
-            raise SpaceError(f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module")
+            raise SpaceError(
+                f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module"
+            )
         return built
 
     def evaluate(self, child: Any, seed: int) -> Feedback:
@@ -93,7 +106,9 @@ class Classification:
         started = time.perf_counter(), time.process_time()
         valid = training.score(child, self.data, "valid", device=self.device)
         passes = _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
-        cost = fit.cost + Cost(trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1])
+        cost = fit.cost + Cost(
+            trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1]
+        )
         return Feedback(reward=valid, metrics={"valid": valid, "train_loss": fit.history[-1].loss}, cost=cost)
 
     def report(self, child: Any, seed: int) -> Feedback:
@@ -105,7 +120,17 @@ class Classification:
         test = training.score(child, self.data, "test", device=self.device)
         curve = {"train": [(float(row.epoch + 1), row.train) for row in fit.history]}
         metrics = {"test": test, "train_loss": fit.history[-1].loss, **size}
-        return Feedback(reward=test, metrics=metrics, cost=fit.cost + Cost(trials=1), curves=curve)
+        return Feedback(reward=test, metrics=metrics, cost=fit.cost + Cost(trials=1), curves=curve, artifacts=self._kept(child, seed, test))
+
+    def _kept(self, child: Any, seed: int, test: float) -> dict[str, str]:
+        if self.keep is None:
+            return {}
+        from oche import training
+
+        # The seed of a report is a hash of the run's seed and the DNA, so it names the network.
+        path = Path(self.keep) / f"network-{seed:016x}.pt"
+        training.save(path, child, {"seed": seed, "test": test}, self.data)
+        return {"network": str(path)}
 
     def _size(self, child: Any) -> dict[str, float]:
         from oche import networks
@@ -126,6 +151,7 @@ def classification(
     search_recipe: str | Recipe | Mapping[str, Any] | None = None,
     final: Mapping[str, Any] | None = None,
     device: str = "auto",
+    keep: str | os.PathLike[str] | None = None,
 ) -> Classification:
     """The task of classifying a data set; see `Classification`.
 
@@ -134,7 +160,7 @@ def classification(
         >>> oche.tasks.classification("digits").name
         'classification:digits'
     """
-    return Classification(data, recipe, search_recipe, final, device)
+    return Classification(data, recipe, search_recipe, final, device, keep)
 
 
 def _default_recipe(name: str) -> str:

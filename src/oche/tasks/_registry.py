@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import os
+from pathlib import Path
 from typing import Any
 
 from oche.errors import ArgumentError
@@ -24,6 +27,15 @@ def get(text: str, **overrides: Any) -> Any:
         UnknownNameError: no such task or setting; the nearest one is suggested.
     """
     return registry.get(text, **overrides)
+
+
+def keeping(task: Any, folder: str | os.PathLike[str]) -> Any:
+    """The same task, which keeps the networks of its final trainings in a folder; a task that trains none, as it is."""
+    if not hasattr(task, "keep"):
+        return task
+    made = copy.copy(task)
+    made.keep = str(Path(folder).absolute())
+    return made
 
 
 def as_task(value: Any) -> Any:

@@ -1,0 +1,49 @@
+"""Every registered black-box algorithm goes through the contract suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oche.algorithms import get
+from oche.errors import ArgumentError
+from oche.testing import AskTellContract
+from oche.testing.spaces import space
+
+
+class TestRandom(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("random")
+
+
+class TestRandomOverTheSpace(AskTellContract):
+    space_names = ("categorical", "conditional", "picks")
+
+    def make_algorithm(self) -> Any:
+        return get("random?measure=space")
+
+
+class TestSweep(AskTellContract):
+    space_names = ("categorical", "conditional", "picks")
+
+    def make_algorithm(self) -> Any:
+        return get("sweep")
+
+
+class TestRegularizedEvolution(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("regularized-evolution")
+
+
+class TestRegularizedEvolutionWithChange(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("regularized-evolution?population=6&tournament=3&force_change=true")
+
+
+@pytest.mark.parametrize("text", ["sweep", "random?measure=space"])
+def test_an_infinite_space_is_refused_where_ranks_are_needed(text: str) -> None:
+    from oche import seeds
+
+    with pytest.raises(ArgumentError, match="infinit"):
+        get(text).setup(space("numbers"), seeds.generator(0))

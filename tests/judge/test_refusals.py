@@ -112,6 +112,13 @@ def test_the_same_program_found_by_two_seeds_is_no_duplicate():
     assert judge.report(searches, baseline=runs("random", [90, 91, 92])).entries[0].n == 3
 
 
+def test_the_same_member_drawn_twice_counts_twice():
+    base = [record("random", 90.0 + i, 0, dna=(1, 1, 1), settings={"draw_seed": 0, "member": i}) for i in range(3)]
+    assert judge.report(runs("search", [93, 94, 95]), baseline=base).rows[0].n_r == 3
+    with pytest.raises(JudgeError, match="duplicate run"):
+        judge.report(runs("search", [93, 94, 95]), baseline=[*base, base[1]])
+
+
 def test_units_and_metrics_must_agree():
     base = runs("random", [0.90, 0.91, 0.92], unit="1")
     with pytest.raises(JudgeError, match="unit mismatch"):

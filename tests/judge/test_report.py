@@ -246,6 +246,14 @@ def test_seeds_and_costs_are_printed(small):
     assert small.seconds() == pytest.approx(8 * 12 + 5 * 12 * 2 + 5 * 15)
 
 
+def test_long_derived_seeds_are_counted_in_the_table_and_listed_on_the_page():
+    seeds = [10**18 + 7 * i for i in range(5)]
+    searches = [record("search", 95.0 + i / 10, i, train_seed=s) for i, s in enumerate(seeds)]
+    report = judge.report(searches, baseline=runs("random", spread(93.0), train_seed=seeds[0]))
+    assert "search seeds 0-4, 5 train seeds" in str(report)
+    assert all(str(s) in report.html_text() for s in seeds)
+
+
 def test_space_size_comes_from_the_records_or_the_caller():
     sized = judge.report(runs("search", spread(95.0), settings={"space_size": 256}), baseline=runs("random", spread(93.0)))
     assert str(sized).startswith("256 programs in the space · digits · 5 random, 5 searches")

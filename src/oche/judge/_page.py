@@ -190,7 +190,7 @@ def _best(records: Sequence[Record]) -> tuple[Record, str]:
 def _signal(records: Sequence[Record]) -> str | None:
     """Name of the search signal that all records carry: `valid`, or `valid_12` of a table."""
     shared = [name for name in records[0].metrics if all(name in r.metrics for r in records)]
-    return next((name for name in shared if name.startswith("valid")), None)
+    return "valid" if "valid" in shared else next((name for name in shared if name.startswith("valid")), None)
 
 
 def _costs(report: Report) -> dict[str, Any]:

@@ -233,5 +233,7 @@ def _copied(groups: Sequence[Group]) -> list[str]:
 
 
 def _space_size(groups: Sequence[Group]) -> float | None:
+    """Number of programs, from the records' settings or from a baseline that holds them all."""
     sizes = {r.settings["space_size"] for g in groups for r in g.records if isinstance(r.settings.get("space_size"), (int, float))}
+    sizes = sizes or {g.arm().n for g in groups if g.population}
     return float(sizes.pop()) if len(sizes) == 1 else None

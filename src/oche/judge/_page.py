@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -67,7 +67,7 @@ def page(report: Report) -> str:
         legend=[(name, f"s{c}") for name, c in colors.items()][:COLORS],
         programs=_programs(report),
         costs=_costs(report),
-        protocols=[(task, p["hash"], flatten(p["protocol"])) for task, p in report.protocols.items()],
+        protocols=[(task, p["hash"], _fields(p["protocol"])) for task, p in report.protocols.items()],
         seeds=_seeds(report),
         runs=[_run_line(g, r, decimals) for g in report.groups if not g.population for r in g.records],
         populations=[(dataset_name(g.first), g.arm()) for g in report.groups if g.population],
@@ -76,6 +76,17 @@ def page(report: Report) -> str:
         version=__version__,
         embedded=_embedded(report.json_text()),
     )
+
+
+def _fields(protocol: Mapping[str, Any]) -> dict[str, str]:
+    """Fields of a protocol by dotted name, as text."""
+    return {name: _field(value) for name, value in flatten(protocol).items()}
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == {} else str(value)
 
 
 def _several(report: Report) -> bool:

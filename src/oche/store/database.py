@@ -108,7 +108,7 @@ class Database:
         columns = {c["name"] for c in sa.inspect(connection).get_columns("meta")}
         if columns != {"key", "value"}:
             return None
-        rows = dict(connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value)).all())
+        rows = {row[0]: row[1] for row in connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value))}
         if rows.get("application") != schema.APPLICATION:
             return None
         return int(rows["schema_version"])

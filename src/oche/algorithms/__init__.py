@@ -15,6 +15,11 @@ registry.register(
     "oche.algorithms.regularized_evolution:RegularizedEvolution",
     "mutate the best of a random few; the oldest leave",
 )
+registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
+registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
+registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
+registry.register("rsps", "oche.algorithms.weight_sharing:rsps", "supernet, random paths; the best of many points by shared weights")
+registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
 def get(text: str, **overrides: Any) -> Any:
@@ -35,6 +40,8 @@ def names() -> list[str]:
 __getattr__, __dir__, _lazy_names = attach(
     __name__,
     {
+        "OneShot": "oche.algorithms.one_shot:OneShot",
+        "Plan": "oche.algorithms.one_shot_plan:Plan",
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
         "Sweep": "oche.algorithms.sweep:Sweep",

@@ -140,7 +140,17 @@ class Resolver(ABC):
         return value
 
     def node(self, node: Node, rel: str) -> Any:
-        """What becomes of a node: by default what it builds."""
+        """What becomes of a node: by default what it builds.
+
+        A node with choices among its own arguments builds from a random stream of its own: whatever is decided, the layers after it
+        start with the same weights.
+        """
+        if not own_choices(node.args, rel):
+            return self._construct(node, rel)
+        with building(derive(self.seed, "node", join(self._scopes[-1].location, rel))):
+            return self._construct(node, rel)
+
+    def _construct(self, node: Node, rel: str) -> Any:
         return node.construct({k: self.materialize(v, join(rel, k)) for k, v in node.args.items()})
 
     def run(self, program: Any, arguments: Mapping[str, Any], plain: bool) -> Any:
@@ -235,6 +245,15 @@ class Collect(Resolver):
         if len(self._scopes) == 1:
             self.value_choices[site.location] = n
         return self.forced.get(site.location, 0)
+
+
+def own_choices(value: Any, rel: str) -> list[tuple[str, Any]]:
+    """Choices in a container, each with its path below `rel`; those inside nodes belong to the nodes."""
+    if isinstance(value, dict):
+        return [found for k, v in value.items() for found in own_choices(v, join(rel, str(k)))]
+    if isinstance(value, (list, tuple)):
+        return [found for i, v in enumerate(value) for found in own_choices(v, f"{rel}[{i}]")]
+    return [(rel, value)] if getattr(value, "is_oche_choice", False) else []
 
 
 def _as_tuple(original: tuple[Any, ...], items: list[Any]) -> Any:

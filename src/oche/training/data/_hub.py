@@ -122,7 +122,10 @@ def _download(images: HubImages, folder: Path) -> Path:
     try:
         import datasets
     except ImportError as error:
-        raise MissingExtraError("datasets", "data") from error
+        missing = MissingExtraError("datasets", "data")
+        place = f"train-*.parquet and test-*.parquet in {folder} or in OCHE_DATA/{images.name}"
+        missing.msg = f"data set {images.name!r}, not on this machine: to download it needs {missing}; or put {place}"
+        raise missing from error
     _log.info("downloading %s from the hub to %s", images.repository, folder)
     # The training part is written last: a folder with it is complete.
     for split in ("test", "train"):

@@ -1,0 +1,34 @@
+"""First-order scheme: the arch gradient is taken at the present weights.
+
+    g = d valid_loss(w, a) / da
+
+Two passes a step. Source: Liu et al. 2019 (DARTS), first-order approximation; it is the second-order rule with a virtual step of 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oche.schemes.base import Scheme, SchemeState, finite
+
+
+class FirstOrder(Scheme):
+    """Arch descends the validation loss at the present weights.
+
+    Args:
+        order: Group that moves first, `arch` (DARTS) or `weights` (the NAS-Bench-201 reference).
+    """
+
+    def arch_gradient(
+        self, state: SchemeState, train_batch: Any = None, valid_batch: Any = None
+    ) -> tuple[Sequence[Tensor | None], float, float]:
+        """The gradient of the validation loss for arch, that loss, and 1 pass."""
+        loss = state.problem.valid_loss(state.weight_group.frozen, state.arch, valid_batch)
+        value = finite(loss, "validation loss", state)
+        if not loss.requires_grad:  # a loss that does not depend on arch
+            return [None] * len(state.arch_group), value, 1.0
+        return torch.autograd.grad(loss, list(state.arch_group), allow_unused=True), value, 1.0

@@ -1,0 +1,22 @@
+"""Supernets: one module that holds every candidate of every choice of a program, with shared weights.
+
+Knows no space by name, no algorithm and no mixer; a mixer is whatever follows `Mixer`.
+"""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Candidates": "oche.supernets.mixer:Candidates",
+        "Drawn": "oche.supernets.drawn:Drawn",
+        "Gate": "oche.supernets.drawn:Gate",
+        "Mixer": "oche.supernets.mixer:Mixer",
+        "Policy": "oche.supernets.policy:Policy",
+        "Slot": "oche.supernets.drawn:Slot",
+        "SuperResolver": "oche.supernets.resolver:SuperResolver",
+        "Supernet": "oche.supernets.supernet:Supernet",
+        "supernet": "oche.supernets.build:supernet",
+        "recalibrate": "oche.supernets.norm:recalibrate",
+    },
+)

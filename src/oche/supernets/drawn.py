@@ -1,0 +1,100 @@
+"""What a mixer draws for one forward pass, and how a mixed op finds its share in it.
+
+A draw holds one gate per key, so that all places that share a decision share its weights in a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from oche.errors import ArgumentError
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How the candidates of one choice count.
+
+    Args:
+        weights: `(n,)`, one multiplier per candidate; None where the active candidates count fully.
+        active: Indices of the candidates that are run; None for all.
+    """
+
+    weights: Tensor | None = None
+    active: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place of a choice in a supernet: all that a mixer may know of it.
+
+    Args:
+        key: Key of the decision.
+        location: Unique place in the program.
+        labels: Labels of the candidates, in order.
+        given: Arguments with which the program builds candidates.
+        rebuilt: Arguments that the mixer replaced, empty if the candidates are those of the program.
+        keys: Where a layer's arguments are several choices: all their keys. Empty otherwise.
+        combos: For each candidate, the index of the label of each key. Empty without `keys`.
+    """
+
+    key: str
+    location: str
+    labels: tuple[str, ...]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    rebuilt: Mapping[str, Any] = field(default_factory=dict)
+    keys: tuple[str, ...] = ()
+    combos: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass
+class Drawn:
+    """One draw.
+
+    Args:
+        gates: By key.
+        step: Number of the step that it belongs to.
+        phase: `weights` or `arch`.
+        path: Number of the path within the step.
+        extra: What else the mixer needs in `mix`.
+    """
+
+    gates: dict[str, Gate]
+    step: int = 0
+    phase: str = "weights"
+    path: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def gate(self, slot: Slot) -> Gate:
+        """The gate of a place; where several choices meet in one layer, the product of theirs."""
+        if not slot.keys:
+            return self._of(slot.key, slot.location)
+        gates = [self._of(key, slot.location) for key in slot.keys]
+        kept = [
+            i for i, combo in enumerate(slot.combos) if all(g.active is None or c in g.active for g, c in zip(gates, combo, strict=True))
+        ]
+        active = None if len(kept) == len(slot.combos) else tuple(kept)
+        if all(gate.weights is None for gate in gates):
+            return Gate(None, active)
+        weights = None
+        for axis, gate in enumerate(gates):
+            if gate.weights is not None:
+                picked = gate.weights[[combo[axis] for combo in slot.combos]]
+                weights = picked if weights is None else weights * picked
+        return Gate(weights, active)
+
+    def _of(self, key: str, location: str) -> Gate:
+        try:
+            return self.gates[key]
+        except KeyError:
+            raise ArgumentError(
+                f"draw: got no gate for choice {key!r} at {location!r}; allowed: one per key; the mixer's draw() must cover policy.rows"
+            ) from None
+
+
+def indices(gate: Gate, n: int) -> tuple[int, ...]:
+    """The candidates that are run, of n."""
+    return tuple(range(n)) if gate.active is None else gate.active

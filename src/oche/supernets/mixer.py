@@ -1,0 +1,105 @@
+"""The protocol of mixers: how the candidates of a choice are built, drawn and mixed. Only this differs between methods.
+
+A mixer holds settings and nothing that changes; it never knows its space. One object serves all choices of a supernet.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from oche.supernets.drawn import Drawn, Gate, Slot, indices
+from oche.supernets.outputs import weighted_sum
+
+if TYPE_CHECKING:
+    from oche.supernets.policy import Policy
+
+#: What a draw is for: a step of the weights, or a step of the architecture parameters.
+PHASES = ("weights", "arch")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What a mixer built for one choice.
+
+    Args:
+        modules: One per label, in order.
+        whole: Whether these are the candidates of the program itself, although others were tried.
+        note: What the user should know about this place, or nothing.
+    """
+
+    modules: dict[str, Any]
+    whole: bool = False
+    note: str = ""
+
+
+class Mixer(ABC):
+    """Base of all mixers."""
+
+    #: Whether inputs of a merging choice get weights of their own (one row of logits per choice).
+    needs_edges = False
+    #: Paths whose gradients are added before one update of the weights.
+    paths_per_step = 1
+    #: Whether gradients train the logits; otherwise a search by this mixer takes no arch steps.
+    learns_arch = True
+
+    def build(self, slot: Slot, make: Callable[..., Any]) -> Candidates:
+        """Build the candidates of one choice.
+
+        Args:
+            slot: The place.
+            make: `make(label, **overrides)` builds one candidate, with other arguments than the program gives if wanted.
+        """
+        return Candidates({label: make(label) for label in slot.labels})
+
+    @abstractmethod
+    def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
+        """Gates for all keys, once per path.
+
+        Args:
+            policy: Logits and what can be decided.
+            generator: Randomness of this draw; on the CPU.
+            step: Number of the step.
+            phase: One of `PHASES`.
+            path: Number of the path within the step.
+        """
+
+    def mix(self, slot: Slot, drawn: Drawn, candidates: Sequence[nn.Module], *inputs: Any, **named: Any) -> Any:
+        """The output of one mixed op: the weighted sum of the active candidates' outputs."""
+        return mix(slot, drawn.gate(slot), candidates, *inputs, **named)
+
+    def arch_objective(
+        self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]
+    ) -> Tensor:
+        """What an arch step lowers; by default the validation loss.
+
+        Args:
+            loss: Gives the validation loss of the present draw.
+            score: Gives its validation score.
+            policy: The policy, for log probabilities.
+            drawn: Gives the draw of the latest forward pass.
+        """
+        return loss()
+
+
+def mix(slot: Slot, gate: Gate, candidates: Sequence[nn.Module], *inputs: Any, **named: Any) -> Any:
+    """Run the active candidates on `inputs` and add their weighted outputs."""
+    active = indices(gate, len(candidates))
+    outputs = [candidates[i](*inputs, **named) for i in active]
+    if gate.weights is None and len(outputs) == 1:
+        return outputs[0]
+    scalars = None
+    if gate.weights is not None:
+        every = gate.weights.unbind(0)
+        scalars = [every[i] for i in active]
+    return weighted_sum(outputs, scalars, [slot.labels[i] for i in active], name(slot))
+
+
+def name(slot: Slot) -> str:
+    """A place as errors name it."""
+    return repr(slot.key) if slot.key == slot.location else f"{slot.key!r} at {slot.location!r}"

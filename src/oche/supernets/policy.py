@@ -1,0 +1,297 @@
+"""The policy over a space: logits by key, and what they say about whole points.
+
+One row of logits belongs to each decision key, whatever number of places share it. The policy turns rows into probabilities of points
+(`sample`, `log_prob`, `entropy`) and into one point (`derive`). Supernets train it by gradients; black-box algorithms may use it alone.
+
+    P(point) = product over its decisions of softmax(row)[candidate];  slots of one choice are taken in turn, each among the candidates
+               that are still allowed, so that the probabilities of all points of a finite space sum to one
+
+Derivation is bottom-up: the score of an input is its own weight times the best allowed score inside it; ties go to the lowest index.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor, nn
+
+from oche.errors import NotRelaxable
+from oche.program import DNA, Space
+from oche.program.spec import Decision, Pick, walk
+from oche.seeds import as_generator, generator
+from oche.supernets.drawn import Drawn, Gate
+from oche.supernets.relaxed import escape
+
+#: Standard deviation of initial logits. Source: the reference code of DARTS.
+INITIAL_SCALE = 1e-3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One decision key of a policy.
+
+    Args:
+        key: The key.
+        labels: All candidates, those that are never a decision included.
+        allowed: Indices of the candidates that can be decided.
+        k: How many are picked.
+        kind: `one` (a candidate), `set` (k inputs in any order) or `slots` (k picks in order).
+        trained: Whether the row has logits. Rows without any count all candidates alike.
+    """
+
+    key: str
+    labels: tuple[str, ...]
+    allowed: tuple[int, ...]
+    k: int = 1
+    kind: str = "one"
+    trained: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the logits."""
+        return (self.k, len(self.labels)) if self.kind == "slots" else (len(self.labels),)
+
+
+def rows_of(space: Space) -> list[Row]:
+    """One trained row for each choice of a space.
+
+    Raises:
+        NotRelaxable: the space has a numeric decision.
+    """
+    rows: dict[str, Row] = {}
+    for decision in walk(space.tree):
+        if not isinstance(decision, Pick):
+            raise NotRelaxable(f"choice {decision.key!r}: got a number; allowed in a policy: choices between candidates")
+        labels = decision.relaxed or decision.labels
+        allowed = tuple(labels.index(label) for label in decision.labels)
+        kind = "one" if decision.single else "set" if decision.is_sorted and decision.distinct else "slots"
+        rows.setdefault(decision.key, Row(decision.key, labels, allowed, decision.k, kind))
+    return list(rows.values())
+
+
+class Policy(nn.Module):
+    """Logits by key.
+
+    Args:
+        space: The space whose points are meant.
+        rows: What is decided; default `rows_of(space)`. A supernet adds rows of inputs where nothing is decided (k = n).
+        seed: Root of the initial logits, each from its own stream by key and label.
+        scale: Standard deviation of the initial logits.
+    """
+
+    def __init__(self, space: Space, rows: Iterable[Row] | None = None, seed: int = 0, scale: float = INITIAL_SCALE) -> None:
+        super().__init__()
+        self.space = space
+        self.rows: dict[str, Row] = {row.key: row for row in (rows_of(space) if rows is None else rows)}
+        self._names = {key: f"={escape(key)}" for key, row in self.rows.items() if row.trained}
+        for key, name in self._names.items():
+            self.register_parameter(name, nn.Parameter(_initial(self.rows[key], seed, scale)))
+
+    # -- reading ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys that have logits."""
+        return tuple(self._names)
+
+    def logits(self, key: str) -> Tensor:
+        """The logits of a key, `(n,)` or `(k, n)`."""
+        return self._parameters[self._names[key]]  # type: ignore[return-value]
+
+    def probabilities(self, key: str) -> Tensor:
+        """Softmax over all candidates of a key, those that are never a decision included; uniform without logits."""
+        row = self.rows[key]
+        if key not in self._names:
+            return torch.full(row.shape, 1 / len(row.labels))
+        return torch.softmax(self.logits(key), -1)
+
+    def named_logits(self) -> dict[str, Tensor]:
+        """All logits by key."""
+        return {key: self.logits(key) for key in self._names}
+
+    # -- draws of single rows, for mixers -----------------------------------------------------------------------------------
+
+    def uniform(self, generator: torch.Generator) -> Drawn:
+        """One candidate for each key (k inputs for each choice of inputs), all alike, among those that can be decided."""
+        gates: dict[str, Gate] = {}
+        for key, row in self.rows.items():
+            if row.kind == "one":
+                pick = int(torch.randint(len(row.allowed), (1,), generator=generator))
+                gates[key] = Gate(None, (row.allowed[pick],))
+            else:
+                order = torch.randperm(len(row.allowed), generator=generator)[: row.k].tolist()
+                gates[key] = Gate(None, tuple(sorted(row.allowed[i] for i in order)))
+        return Drawn(gates)
+
+    # -- whole points -------------------------------------------------------------------------------------------------------
+
+    def sample(self, seed: int | np.random.Generator = 0) -> DNA:
+        """A point drawn by its probability."""
+        decisions: dict[str, Any] = {}
+        with torch.no_grad():
+            self._sample(self.space.tree, as_generator(seed), decisions)
+        return self.space.encode_decisions(decisions)
+
+    def log_prob(self, dna: DNA) -> Tensor:
+        """The logarithm of a point's probability, a scalar with a graph to the logits."""
+        decisions = self.space.decisions(dna)
+        terms = list(self._terms(self.space.tree, decisions, set()))
+        return torch.stack(terms).sum() if terms else torch.zeros(())
+
+    def entropy(self) -> Tensor:
+        """The entropy of the distribution over points in nats: sum over decisions of P(active) times their own entropy."""
+        return self._entropy(self.space.tree)
+
+    def derive(self) -> DNA:
+        """The point that the logits stand for."""
+        decisions: dict[str, Any] = {}
+        with torch.no_grad():
+            self._best(self.space.tree, decisions)
+        return self.space.encode_decisions(decisions)
+
+    def _masked(self, pick: Pick, slot: int, taken: Sequence[int]) -> Tensor:
+        """Log-probabilities over decidable labels for one slot, given what earlier slots took."""
+        row = self.rows[pick.key]
+        if pick.key in self._names:
+            logits = self.logits(pick.key)
+            values = (logits[slot] if row.kind == "slots" else logits)[list(row.allowed)].double()
+        else:
+            values = torch.zeros(len(row.allowed), dtype=torch.float64)
+        free = torch.tensor([_allowed(pick, slot, taken, c) for c in range(pick.n)])
+        return torch.log_softmax(values.masked_fill(~free, -math.inf), -1)
+
+    def _sample(self, tree: Sequence[Decision], rng: np.random.Generator, decisions: dict[str, Any]) -> None:
+        for pick in _picks(tree):
+            taken: list[int] = []
+            for slot in range(pick.k):
+                p = self._masked(pick, slot, taken).exp().numpy()
+                taken.append(int(rng.choice(pick.n, p=p / p.sum())))
+            _decide(pick, taken, decisions)
+            for slot, c in enumerate(taken):
+                self._sample(pick.slots[slot][c], rng, decisions)
+
+    def _terms(self, tree: Sequence[Decision], decisions: Mapping[str, Any], seen: set[str]) -> Iterable[Tensor]:
+        for pick in _picks(tree):
+            value = decisions[pick.key]
+            chosen = [pick.labels.index(label) for label in ((value,) if pick.single else value)]
+            for slot, c in enumerate(chosen):
+                if pick.key not in seen:
+                    yield self._masked(pick, slot, chosen[:slot])[c]
+                yield from self._terms(pick.slots[slot][c], decisions, seen)
+            seen.add(pick.key)
+
+    def _entropy(self, tree: Sequence[Decision]) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for pick in _picks(tree):
+            total = total + self._entropy_of(pick, [])
+        return total
+
+    def _entropy_of(self, pick: Pick, taken: list[int]) -> Tensor:
+        slot = len(taken)
+        if slot == pick.k:
+            return torch.zeros((), dtype=torch.float64)
+        log_p = self._masked(pick, slot, taken)
+        total = torch.zeros((), dtype=torch.float64)
+        for c in range(pick.n):
+            if _allowed(pick, slot, taken, c):
+                total = total + log_p[c].exp() * (self._entropy(pick.slots[slot][c]) - log_p[c] + self._entropy_of(pick, [*taken, c]))
+        return total
+
+    # -- derivation ---------------------------------------------------------------------------------------------------------
+
+    def _best(self, tree: Sequence[Decision], decisions: dict[str, Any]) -> float:
+        """Decide a list of decisions and return the product of their scores."""
+        score = 1.0
+        for pick in _picks(tree):
+            row = self.rows[pick.key]
+            if row.kind == "one":
+                score *= self._best_one(pick, row, decisions)
+            elif row.kind == "set":
+                score *= self._best_set(pick, row, decisions)
+            else:
+                score *= self._best_slots(pick, row, decisions)
+        return score
+
+    def _best_one(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
+        p = self._decidable(row)
+        c = int(np.argmax(p))
+        _decide(pick, [c], decisions)
+        return float(p[c]) * self._best(pick.slots[0][c], decisions)
+
+    def _best_set(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
+        own = self._decidable(row) if row.trained else np.ones(pick.n)
+        inside: list[dict[str, Any]] = [{} for _ in range(pick.n)]
+        scores = [own[c] * self._best(pick.slots[0][c], inside[c]) for c in range(pick.n)]
+        order = sorted(range(pick.n), key=lambda c: -scores[c])[: pick.k]  # sorted() is stable: ties keep the lower index first
+        _decide(pick, sorted(order), decisions)
+        for c in sorted(order):
+            decisions.update(inside[c])
+        return float(np.prod([scores[c] for c in order]))
+
+    def _best_slots(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
+        p = self._decidable(row)
+        chosen = _assign(np.log(p), pick)
+        _decide(pick, chosen, decisions)
+        score = 1.0
+        for slot, c in enumerate(chosen):
+            score *= float(p[slot, c]) * self._best(pick.slots[slot][c], decisions)
+        return score
+
+    def _decidable(self, row: Row) -> np.ndarray:
+        """Softmax over all candidates, of which those that can be decided are kept."""
+        p = torch.softmax(self.logits(row.key).detach().double().cpu(), -1).numpy()
+        return p[..., list(row.allowed)]
+
+
+def _initial(row: Row, seed: int, scale: float) -> Tensor:
+    def column(label: str) -> np.ndarray:
+        return generator(seed, "logits", row.key, label).standard_normal(row.k if row.kind == "slots" else 1)
+
+    values = np.stack([column(label) for label in row.labels], -1) * scale
+    return torch.tensor(values if row.kind == "slots" else values[0], dtype=torch.float32)
+
+
+def _picks(tree: Sequence[Decision]) -> Iterable[Pick]:
+    for decision in tree:
+        if not isinstance(decision, Pick):
+            raise NotRelaxable(f"choice {decision.key!r}: got a number; allowed in a policy: choices between candidates")
+        if decision.k:
+            yield decision
+
+
+def _decide(pick: Pick, chosen: Sequence[int], decisions: dict[str, Any]) -> None:
+    labels = tuple(pick.labels[c] for c in chosen)
+    decisions[pick.key] = labels[0] if pick.single else labels
+
+
+def _allowed(pick: Pick, slot: int, taken: Sequence[int], c: int) -> bool:
+    """Whether slot number `slot` may take candidate c, so that later slots can still be filled."""
+    if pick.distinct and c in taken:
+        return False
+    if not pick.is_sorted:
+        return True
+    low = taken[-1] + (1 if pick.distinct else 0) if taken else 0
+    left = pick.k - slot - 1 if pick.distinct else 0
+    return low <= c < pick.n - left
+
+
+def _assign(scores: np.ndarray, pick: Pick) -> list[int]:
+    """Candidates for slots from a table of log-probabilities `(k, n)`."""
+    if not pick.distinct:
+        chosen = [int(np.argmax(row)) for row in scores]
+        return sorted(chosen) if pick.is_sorted else chosen
+    if pick.kind == "permutate":
+        return [int(c) for c in linear_sum_assignment(scores, maximize=True)[1]]
+    left, chosen = scores.copy(), [0] * pick.k
+    for _ in range(pick.k):
+        slot, c = np.unravel_index(int(np.argmax(left)), left.shape)
+        chosen[slot] = int(c)
+        left[slot, :] = -math.inf
+        left[:, c] = -math.inf
+    return chosen

@@ -1,0 +1,10 @@
+"""Weightings: how probabilities become the multipliers of candidates. One file each."""
+
+from oche._lazy import attach
+from oche.loop.registry import Registry
+
+registry = Registry("weighting", "oche.weightings")
+registry.register("scalar", "oche.weightings.scalar:Scalar", "the probabilities themselves (DARTS)")
+
+__getattr__, __dir__, __all__ = attach(__name__, {"Scalar": "oche.weightings.scalar:Scalar"})
+__all__ += ["registry"]

@@ -386,6 +386,7 @@ def _settings(plan: Plan, job: _Job, pick: Any, draw_seed: int | None) -> dict[s
         "order": plan.order,
         "threads": plan.threads,
         "sampler": "uniform-decisions",
+        "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
         "source": job.source,
     }
     if draw_seed is not None:

@@ -32,6 +32,9 @@ from oche.store.store import BaseStore
 from oche.tasks import as_task
 from oche.tasks._children import architecture
 
+#: Search signals of a pick, the first that there is: of its own training, or of its path in a trained supernet.
+_SIGNALS = ("valid", "shared_score")
+
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")
 
@@ -114,7 +117,7 @@ class Runs(Sequence[Any]):
         if not done:
             reasons = "; ".join(f"seed {run.seed}: {run.reason or 'no pick'}" for run in self.runs)
             raise ArgumentError(f"best: got no finished search ({reasons}); allowed: at least one")
-        record = max(done, key=lambda r: r.metrics.get("valid", float("-inf")))
+        record = max(done, key=lambda r: next((r.metrics[k] for k in _SIGNALS if k in r.metrics), float("-inf")))
         root = self.space.root
         assert record.dna is not None
         return Found(root, DNA(record.dna, root.fingerprint), record, getattr(self.task, "final", {}))
@@ -383,6 +386,7 @@ def _settings(plan: Plan, job: _Job, pick: Any, draw_seed: int | None) -> dict[s
         "order": plan.order,
         "threads": plan.threads,
         "sampler": "uniform-decisions",
+        "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
         "source": job.source,
     }
     if draw_seed is not None:
@@ -434,6 +438,7 @@ def _equal_trials(runs: Runs) -> int:
     batch = next(iter(problem.batches("train", 0, 0)))
 
     def one_pass(network: Any) -> float:
+        problem.loss(network, batch)  # a supernet checks shapes in its first pass
         return count_work(lambda: problem.loss(network, batch).backward()).units
 
     shared = one_pass(algorithm.network)

@@ -27,7 +27,7 @@ class Net(nn.Module):
 
 @pytest.fixture(scope="module")
 def digits():
-    return oche.tasks.classification("digits", recipe="digits?epochs=2", device="cpu")
+    return oche.tasks.classification("digits", recipe="digits?epochs=2&batch_size=50", device="cpu")
 
 
 def test_classification_fills_in_what_the_data_says(digits):

@@ -89,7 +89,10 @@ class AskTellRun(Run):
         algorithm.setup(space, self._rng, self.first_budget)
         if self.finished_before:
             self._restore(len(log.saved.proposals), len(log.saved.trials))
-            self.pick = pick_best(self.trials) if mode == "search" else None
+            if mode == "search":
+                self.pick = pick_best(self.trials)
+                known = self._reports.get(self.pick.proposal.id) if self.pick is not None else None
+                self.final_cost = known.cost if known is not None else Cost()
             self.load_end()
             return
         self.records = [Record.from_json(r) for r in log.saved.records]

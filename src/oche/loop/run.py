@@ -127,7 +127,7 @@ class Run(ABC):
         trials: All evaluations that were asked for, in the order of asks.
         pick: What the search found.
         cost: What the search spent.
-        final_cost: What final results spent.
+        final_cost: What final results spent; for a baseline, whose trials are final results, the same as `cost`.
         records: What it ended in.
     """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import Any
 from oche.errors import NotRelaxable, SpaceError
 from oche.program.layout import join
 from oche.program.node import Node, Symbol, is_module
-from oche.program.resolver import Collect, Resolver, Site, current
+from oche.program.resolver import Collect, Defaults, Resolver, Site, current
 from oche.program.spec import Decision, Number, Pick
 
 
@@ -65,6 +66,11 @@ class Choice(ABC):
     def decides(self) -> bool:
         """Whether there is anything to decide."""
         return True
+
+    @property
+    def default(self) -> Any:
+        """The decision of a program that nobody searches: the first candidate."""
+        return self.decidable[0]
 
     @abstractmethod
     def collect(self, collector: Collect, site: Site, plain: bool) -> tuple[list[Decision], Any]:
@@ -171,6 +177,11 @@ class ManyOf(Choice):
         self.is_sorted = is_sorted
         self.merge = merge
         self.kind = kind
+
+    @property
+    def default(self) -> Any:
+        """The first k candidates, or k times the first."""
+        return self.labels[: self.k] if self.distinct else (self.labels[0],) * self.k
 
     @property
     def decides(self) -> bool:
@@ -313,6 +324,11 @@ class NumberChoice(Choice):
         """One number; an undecided program sees the lower end."""
         number = Number(site.rel, site.location, site.key, self.kind, self.lo, self.hi, self.scale, self.step, self.name is not None)
         return [number], self.lo
+
+    @property
+    def default(self) -> Any:
+        """The lower end."""
+        return self.lo
 
     def child(self, resolver: Resolver, site: Site, decision: Any) -> Any:
         """The number."""
@@ -482,7 +498,21 @@ def intv(lo: int, hi: int, step: int = 1, log: bool = False, name: str | None = 
 
 def _meet(choice: Choice) -> Any:
     resolver = current()
-    return choice if resolver is None else resolver.resolve(choice)
+    if resolver is not None:
+        return resolver.resolve(choice)
+    return Defaults().resolve(choice) if _in_a_module() else choice
+
+
+def _in_a_module() -> bool:
+    """Whether the constructor of a torch module is running: a class with choices is then used as an ordinary class."""
+    torch = sys.modules.get("torch")
+    frame = sys._getframe(1) if torch is not None else None
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__init__" and code.co_argcount and is_module(frame.f_locals.get(code.co_varnames[0])):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _label(kind: str, name: str | None, candidates: Any) -> dict[str, Any]:

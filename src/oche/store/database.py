@@ -38,8 +38,12 @@ class Database:
         self.sqlite = "://" not in url
         self.read_only = False
         self.engine = self._open_file(Path(url)) if self.sqlite else self._open_server(url)
-        with self.translated():
-            self._check_schema()
+        try:
+            with self.translated():
+                self._check_schema()
+        except BaseException:
+            self.engine.dispose()
+            raise
 
     def _open_file(self, path: Path) -> sa.Engine:
         if path.is_dir():

@@ -62,7 +62,9 @@ def save(path: str | os.PathLike[str], model: nn.Module, meta: Mapping[str, Any]
     try:
         text = json.dumps(whole, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"meta: got a value that is not JSON ({error}); allowed: text, finite numbers, None, lists and dicts") from error
+        raise ArgumentError(
+            f"meta: got a value that is not JSON ({error}); allowed: text, finite numbers, None, lists and dicts"
+        ) from error
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     with files.atomic(path) as temporary:
         torch.save({"schema": _SCHEMA, "meta": text, "weights": state}, temporary)
@@ -92,7 +94,9 @@ def load(path: str | os.PathLike[str], build: Callable[[dict[str, Any]], nn.Modu
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise DataError(f"network file {str(path)!r}: got weights of another network ({error}); allowed: the program it was saved from") from error
+        raise DataError(
+            f"network file {str(path)!r}: got weights of another network ({error}); allowed: the program it was saved from"
+        ) from error
     return Saved(model.to(device).eval(), meta)
 
 

@@ -226,8 +226,10 @@ def _classes(header: list[str], body: list[list[str]]) -> list[str]:
 def _numbers(path: str, name: str, values: list[float]) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
     # A column that ends at 1 holds fractions: mixed with percent they would be compared in silence.
-    if not (np.isfinite(array).all() and 0 <= array.min() and 1 < array.max() <= 100):
-        raise DataError(f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: accuracies in percent, 0 to 100")
+    if not (np.isfinite(array).all() and array.min() >= 0 and 1 < array.max() <= 100):
+        raise DataError(
+            f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: accuracies in percent, 0 to 100"
+        )
     array.setflags(write=False)
     return array
 

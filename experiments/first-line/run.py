@@ -68,8 +68,8 @@ def judge(found: dict[str, oche.driver.Runs], space: oche.Space, task: object, o
         for run, record in zip(runs, runs.records, strict=True):
             spent = record.cost["search"]
             text.append(
-                f"{algorithm:22} seed {run.seed}  {record.value:6.2f}  {spent.get('trials', 0):3.0f} trials {spent.get('passes', 0):6.0f} passes "
-                f"{spent['cpu_seconds']:6.1f} s  {record.arch}"
+                f"{algorithm:22} seed {run.seed}  {record.value:6.2f}  {spent.get('trials', 0):3.0f} trials "
+                f"{spent.get('passes', 0):6.0f} passes {spent['cpu_seconds']:6.1f} s  {record.arch}"
             )
     (HERE / "results.txt").write_text("\n".join(text) + "\n")
     print("\n".join(text))

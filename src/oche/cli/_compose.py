@@ -87,18 +87,29 @@ def executor(text: str) -> dict[str, Any]:
     return {"executor": found, "workers": workers, "limits": Limits(**given) if given else None}
 
 
-def algorithm(text: str, mixer: str | None = None, scheme: str | None = None) -> str:
-    """The text of an algorithm with a mixer and a scheme put into its settings, checked by making it once."""
-    extra = {"mixer": mixer, "scheme": scheme}
-    parts = [f"{key}={quote(value, safe='')}" for key, value in extra.items() if value is not None]
-    whole = text + ("&" if "?" in text else "?") + "&".join(parts) if parts else text
+def algorithm(text: str | None, **parts: str | None) -> str:
+    """The text of an algorithm, with `mixer`, `scheme` and `weighting` put into its settings, checked by making it once.
+
+    Args:
+        text: Name and settings; None: `one-shot` if any part is given, else `regularized-evolution`.
+        **parts: Texts of a mixer, a scheme, a weighting; None for the algorithm's own.
+
+    Raises:
+        ArgumentError: a part for an algorithm that has its own.
+    """
     import oche
 
-    for noun, value in (("mixers", mixer), ("schemes", scheme)):
-        if value is not None:
-            getattr(oche, noun).get(value)
-    oche.algorithms.get(whole)
-    return whole
+    given = {key: value for key, value in parts.items() if value is not None}
+    text = text or ("one-shot" if given else "regularized-evolution")
+    if given and canonical(parse(text)[0]) != "oneshot":
+        named = ", ".join(f"--{key}" for key in given)
+        raise ArgumentError(f"{named}: got it with algorithm {text!r}; allowed: with 'one-shot', which is any mixer with any scheme")
+    for noun, value in given.items():
+        {"mixer": oche.mixers, "scheme": oche.schemes, "weighting": oche.weightings}[noun].registry.get(value)
+    if given:
+        text += ("&" if "?" in text else "?") + "&".join(f"{key}={quote(value, safe='')}" for key, value in given.items())
+    oche.algorithms.get(text)
+    return text
 
 
 def task(

@@ -75,9 +75,15 @@ def _common(output: Output, executor: str) -> dict[str, Any]:
     return {"store": None, **compose.executor(executor), "parallel": 1, "threads": 1, "progress": not output.quiet}
 
 
+def _beside_python() -> str:
+    """The command that stands beside the interpreter, as seen from this folder if it lies in it."""
+    script = Path(sys.executable).parent / "oche"
+    return str(script.relative_to(Path.cwd())) if script.is_relative_to(Path.cwd()) else str(script)
+
+
 def _next(out: Path, quick: bool) -> list[str]:
     """Three commands that work as they stand, in this folder and with this interpreter."""
-    oche = "oche" if shutil.which("oche") else f"{Path(sys.executable).parent / 'oche'}"
+    oche = "oche" if shutil.which("oche") else _beside_python()
     judge = f"{oche} judge {out / 'records.jsonl'}"
     if quick:
         return [f"{oche} demo", judge, f"{oche} init net.py"]

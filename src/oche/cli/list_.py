@@ -19,6 +19,8 @@ REGISTRIES = {
     "tables": "oche.spaces:tables",
     "mixers": "oche.mixers:registry",
     "schemes": "oche.schemes:registry",
+    "weightings": "oche.weightings:registry",
+    "flows": "oche.flows:registry",
 }
 
 

@@ -56,9 +56,10 @@ class Plan:
 def command(
     context: typer.Context,
     program: option.Program,
-    algorithm: option.AlgorithmText = "regularized-evolution",
+    algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
+    weighting: option.WeightingText = None,
     task: option.TaskText = None,
     data: option.DataText = None,
     recipe: option.RecipeText = None,
@@ -89,7 +90,7 @@ def command(
 
     output = Output(as_json, quiet)
     space, source = load_space(program)
-    chosen = compose.algorithm(algorithm, mixer, scheme)
+    chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     plan = Plan(
         space,
         source.text,

@@ -68,7 +68,9 @@ class Classification:
     @property
     def evaluation_passes(self) -> float:
         """Forward-and-backward passes of one `evaluate`; a forward pass alone counts one third."""
-        batches = -(-self.data.sizes["train"] // self.search_recipe.batch_size)
+        from oche import training
+
+        batches = training.n_batches(self.data, "train", self.search_recipe.batch_size)
         return self.search_recipe.epochs * batches + _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
 
     def describe(self) -> dict[str, Any]:

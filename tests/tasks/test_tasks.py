@@ -124,7 +124,8 @@ def test_final_networks_are_kept_where_asked(tmp_path):
     space = Space(Net, in_channels=1, classes=10)
     trained = task.child(space, space.at(1), 3, final=True)
     feedback = task.report(trained, 3)
-    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.at(1)))
+    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.encode_decisions(meta["decisions"])))
+    assert saved.meta["arguments"] == {"in_channels": 1, "classes": 10}
     assert saved.meta["test"] == feedback.reward
     assert oche.training.score(saved.model, task.data, "test") == feedback.reward
     assert "keep" not in str(task.describe())

@@ -29,6 +29,13 @@ ROWS = len(OPS) ** len(EDGES)
 _COLUMN = re.compile(r"(?P<dataset>.+)_(?P<split>valid|test)_(?P<epochs>\d+)")
 _GZIP_MAGIC = b"\x1f\x8b"
 
+#: Images behind one accuracy, by data set and split: Dong and Yang 2020, section 2.2.
+ITEMS = {
+    "cifar10": {"valid": 25_000, "test": 10_000},
+    "cifar100": {"valid": 5_000, "test": 5_000},
+    "imagenet16_120": {"valid": 3_000, "test": 3_000},
+}
+
 #: (data set, epochs, split)
 Fidelity = tuple[str, int, str]
 
@@ -104,6 +111,10 @@ class Table:
         """Standard deviation over the whole population (divided by its size), as in `mean`."""
         values = self._column(dataset, epochs, split)
         return float(self._by_class(values).std() if unique else values.std())
+
+    def items(self, *, dataset: str, split: str) -> int | None:
+        """Images behind one accuracy, or None where that is not known."""
+        return ITEMS.get(_dataset_name(dataset), {}).get(split)
 
     def best(self, *, dataset: str, epochs: int, split: str) -> tuple[int, str, float]:
         """Index, cell and accuracy of the best cell; of equal ones the first."""

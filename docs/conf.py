@@ -29,6 +29,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 # `Source:` is a section of ours: where a formula or a default comes from.
 napoleon_custom_sections = ["Source", "Life"]
 suppress_warnings = ["myst.xref_missing"]

@@ -10,6 +10,10 @@ from hypothesis import HealthCheck, settings
 
 from oche import files
 
+# Set before torch starts its threads, here and in every process that a test starts: two test workers with two threads each on two
+# cores wait for each other most of the time (training tests took four times as long).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("oche", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("oche")
 

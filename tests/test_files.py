@@ -24,6 +24,16 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in target.parent.iterdir()] == ["x.txt"]
 
 
+def test_written_files_have_ordinary_permissions(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("x")
+    files.write_text(tmp_path / "ours", "x")
+    assert (tmp_path / "ours").stat().st_mode == plain.stat().st_mode
+    plain.chmod(0o640)
+    files.write_text(plain, "y")
+    assert plain.stat().st_mode & 0o777 == 0o640
+
+
 def test_folders_come_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("OCHE_DATA", str(tmp_path))
     monkeypatch.setenv("OCHE_CACHE", str(tmp_path / "cache"))

@@ -53,18 +53,32 @@ def as_generator(seed: int | np.random.Generator) -> np.random.Generator:
 
 @contextmanager
 def building(seed: int) -> Iterator[None]:
-    """Run a block of module construction from `seed` and put torch's global CPU generator back afterwards.
+    """Run a block of code of the user's from `seed` and put torch's global generators back afterwards.
 
-    torch layers draw their initial weights from the global generator; there is no other way to seed them without touching the
-    user's class. Does nothing if torch was never imported.
+    torch layers draw initial weights and dropout masks from the global generators; there is no other way to seed them without touching
+    the user's class. Accelerators that are in use are seeded and restored too. Does nothing if torch was never imported.
     """
     torch = sys.modules.get("torch")
     if torch is None:
         yield
         return
     saved = torch.get_rng_state()
-    torch.default_generator.manual_seed(int(seed))
+    devices = _accelerator_generators(torch)
+    states = [generator.get_state() for generator in devices]
+    for generator in (torch.default_generator, *devices):
+        generator.manual_seed(int(seed))
     try:
         yield
     finally:
         torch.set_rng_state(saved)
+        for generator, state in zip(devices, states, strict=True):
+            generator.set_state(state)
+
+
+def _accelerator_generators(torch: Any) -> list[Any]:
+    """Default generators of accelerators that were used in this process; asking for others would initialize them."""
+    found = list(torch.cuda.default_generators) if torch.cuda.is_initialized() else []
+    mps = sys.modules.get("torch.mps")
+    if mps is not None and torch.backends.mps.is_available():
+        found.append(mps._get_default_mps_generator())
+    return found

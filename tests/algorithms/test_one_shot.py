@@ -332,6 +332,27 @@ def test_gradients_with_fixed_decisions_are_means_over_the_training_split():
     assert not torch.equal(other["network.head.bias"], found["network.head.bias"])
 
 
+def test_one_program_goes_through_every_kind_of_search_and_stays_as_it_is():
+    import oche
+
+    space, x = Space(Net), torch.ones(2, 1, 4, 4)
+    attributes, generator_state = dict(vars(Net)), torch.get_rng_state()
+    before = [space.build(space.at(i), seed=1) for i in (0, 9, 47)]
+    for name in ("random", "regularized-evolution?population=3&tournament=2"):
+        for child, feedback in oche.sample(Net, name, n=6, seed=0):
+            feedback(float(child.eval()(x).detach().sum()))
+    for name in ("rsps", "darts", "darts-2nd", "pc-darts?k=2"):
+        search = started(name, Budget(epochs=1))
+        finish(search)
+        search.space.validate(search.propose(1)[0].dna)
+    assert dict(vars(Net)) == attributes
+    assert torch.equal(torch.get_rng_state(), generator_state)
+    for child, i in zip(before, (0, 9, 47), strict=True):
+        again = space.build(space.at(i), seed=1)
+        assert all(torch.equal(a, b) for a, b in zip(child.state_dict().values(), again.state_dict().values(), strict=True))
+        assert torch.equal(child.eval()(x), again.eval()(x))
+
+
 # -- refusals -----------------------------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,13 @@ def environment(**extra: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "160", "NO_COLOR": "1", **extra}
 
 
+def run_oche(*words: str | Path, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300) -> Result:
+    """Run `oche WORDS...` in a folder and return what it printed and its exit code."""
+    command = [sys.executable, "-m", "oche", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(**(env or {})), timeout=timeout)
+
+
 @pytest.fixture
 def oche(tmp_path) -> Callable[..., Result]:
-    """Run `oche WORDS...` in an empty folder and return what it printed and its exit code."""
-
-    def run(*words: str, timeout: float = 300, cwd: Path | None = None, env: dict[str, str] | None = None) -> Result:
-        command = [sys.executable, "-m", "oche", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=cwd or tmp_path, env=environment(**(env or {})), timeout=timeout)
-
-    return run
+    """`run_oche` in an empty folder."""
+    return partial(run_oche, cwd=tmp_path)

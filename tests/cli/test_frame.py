@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -14,12 +14,16 @@ from tests.cli.conftest import environment
 
 
 def test_the_help_page_takes_less_than_half_a_second():
+    def processor_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = processor_seconds()
         subprocess.run([sys.executable, "-m", "oche", "--help"], capture_output=True, check=True, env=environment())
-        times.append(time.perf_counter() - start)
-    # The smallest of three: other tests may hold the processor meanwhile.
+        times.append(processor_seconds() - start)
+    # Processor time: other tests may hold the cores meanwhile. The first run may have compiled the files.
     assert min(times) < 0.5, times
 
 

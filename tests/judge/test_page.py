@@ -177,6 +177,18 @@ def test_the_verdict_is_seen_first_and_nothing_scrolls_sideways(browser, tmp_pat
     assert scroll <= client == width
 
 
+def test_four_searches_have_their_claims_in_the_first_view(browser, tmp_path):
+    names = [f"regularized-evolution-{i}" for i in range(4)]
+    searches = [runs("search", [95.0, 95.1, 95.2, 95.3, 95.4 + i], algorithm=a, budget={"trials": 90}) for i, a in enumerate(names)]
+    randoms = runs("random_search", [95.0, 95.1, 95.2, 95.3, 95.5])
+    report = judge.report(*searches, baseline=runs("random", [93.0, 94.0, 93.5]), random_search=randoms)
+    page = opened(browser, tmp_path, report, 390)
+    assert len(report.verdict) == 5
+    header = page.execute_script("return document.querySelector('#verdict').textContent")
+    assert all(name in header for name in names)
+    assert page.execute_script("return document.querySelector('#verdict').getBoundingClientRect().bottom <= innerHeight")
+
+
 def test_no_text_runs_out_of_its_picture(browser, tmp_path):
     page = opened(browser, tmp_path, report_for(LONG), 390)
     outside = page.execute_script(

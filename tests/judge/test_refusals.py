@@ -112,6 +112,13 @@ def test_the_same_program_found_by_two_seeds_is_no_duplicate():
     assert judge.report(searches, baseline=runs("random", [90, 91, 92])).entries[0].n == 3
 
 
+def test_the_same_member_drawn_twice_counts_twice():
+    base = [record("random", 90.0 + i, 0, dna=(1, 1, 1), settings={"draw_seed": 0, "member": i}) for i in range(3)]
+    assert judge.report(runs("search", [93, 94, 95]), baseline=base).rows[0].n_r == 3
+    with pytest.raises(JudgeError, match="duplicate run"):
+        judge.report(runs("search", [93, 94, 95]), baseline=[*base, base[1]])
+
+
 def test_units_and_metrics_must_agree():
     base = runs("random", [0.90, 0.91, 0.92], unit="1")
     with pytest.raises(JudgeError, match="unit mismatch"):
@@ -141,6 +148,7 @@ def test_one_seed_is_not_enough():
         (((), {}), "no search"),
         (((runs("search", [93, 94]),), {}), "nothing to compare with"),
         (((runs("search", [93, 94]),), {"baseline": runs("search", [90, 91])}), "kind 'search'"),
+        ((runs("search", [93, 94]) + runs("random", [1, 2], train_seed=5), {"baseline": runs("random", [90, 91])}), "random members"),
         ((("runs.db",), {"baseline": runs("random", [90, 91])}), "runs: got str"),
         (((runs("search", [93, 94]),), {"baseline": runs("random", [90, 91]) + runs("population", [1, 2], train_seed=1)}), "kinds"),
     ],

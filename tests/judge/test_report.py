@@ -133,6 +133,15 @@ def test_kinds_find_their_own_place():
     assert judge.report(everything).to_json() == explicit.to_json()
 
 
+def test_random_search_given_twice_counts_once_and_a_second_one_is_judged():
+    randoms, base = runs("random_search", spread(94.0)), runs("random", spread(93.0))
+    once = judge.report(randoms, runs("search", spread(95.0)), baseline=base, random_search=runs("random_search", spread(94.0)))
+    assert [e.algorithm for e in once.entries] == ["random search", "evolution"]
+    local = runs("random_search", spread(95.0), algorithm="random?local=true")
+    both = judge.report(local, baseline=base, random_search=randoms)
+    assert both.row("random?local=true").verdict == "beats random search"
+
+
 def test_objects_with_records_and_nested_lists_are_taken():
     class Runs:
         records = runs("search", spread(95.0))
@@ -235,6 +244,14 @@ def test_seeds_and_costs_are_printed(small):
     assert "search seeds 0-4, train seeds 0" in text
     assert "8 random, 5 + 5 + 5 searches" in text
     assert small.seconds() == pytest.approx(8 * 12 + 5 * 12 * 2 + 5 * 15)
+
+
+def test_long_derived_seeds_are_counted_in_the_table_and_listed_on_the_page():
+    seeds = [10**18 + 7 * i for i in range(5)]
+    searches = [record("search", 95.0 + i / 10, i, train_seed=s) for i, s in enumerate(seeds)]
+    report = judge.report(searches, baseline=runs("random", spread(93.0), train_seed=seeds[0]))
+    assert "search seeds 0-4, 5 train seeds" in str(report)
+    assert all(str(s) in report.html_text() for s in seeds)
 
 
 def test_space_size_comes_from_the_records_or_the_caller():

@@ -21,7 +21,7 @@ def test_every_operation_keeps_the_shape(name: str, affine: bool):
     assert networks.NASBENCH201_OPS[name](channels=6, affine=affine)(x).shape == x.shape
 
 
-@pytest.mark.parametrize("kernel, weights", [(1, 4 * 4), (3, 4 * 4 * 9)])
+@pytest.mark.parametrize(("kernel", "weights"), [(1, 4 * 4), (3, 4 * 4 * 9)])
 def test_the_convolution_has_a_bias_only_without_affine_normalization(kernel: int, weights: int):
     name = f"nor_conv_{kernel}x{kernel}"
     affine = networks.NASBENCH201_OPS[name](channels=4, affine=True)
@@ -56,7 +56,7 @@ def test_even_kernels_are_refused():
         networks.ReluConvNorm(4, 2)
 
 
-@pytest.mark.parametrize("size, half", [((8, 8), (4, 4)), ((7, 5), (4, 3)), ((1, 1), (1, 1))])
+@pytest.mark.parametrize(("size", "half"), [((8, 8), (4, 4)), ((7, 5), (4, 3)), ((1, 1), (1, 1))])
 def test_reduction_halves_any_size_rounding_up(size: tuple[int, int], half: tuple[int, int]):
     assert networks.ResidualReduction(3, 6)(torch.randn(2, 3, *size)).shape == (2, 6, *half)
 

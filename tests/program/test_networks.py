@@ -78,6 +78,36 @@ def test_the_class_is_never_touched():
     assert dict(Tiny.__dict__) == before
 
 
+def test_outside_of_any_search_the_class_is_an_ordinary_class():
+    torch.manual_seed(0)
+    net = Tiny(channels=8)
+    assert [type(m).__name__ for m in net.body] == ["Conv2d", "Conv2d"]
+    assert net.body[0].kernel_size == (3, 3)
+    torch.manual_seed(0)
+    again = Tiny(channels=8)
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(net(x), again(x))
+    assert list(net.state_dict()) == ["stem.weight", "body.0.weight", "body.1.weight", "head.weight", "head.bias"]
+    # Outside of a constructor a choice is a value: that is how trees are written.
+    assert isinstance(oche.oneof(OPS, channels=2), oche.Choice)
+
+
+def test_nested_defaults_and_merged_inputs():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            edges = {str(i): (lambda: oche.oneof({"skip": nn.Identity, "relu": nn.ReLU})) for i in range(3)}
+            self.node = oche.manyof(2, edges, merge="sum")
+            self.rows = oche.repeat(lambda i: nn.Linear(2, 2), [2, 3])
+            self.width = oche.intv(3, 5)
+
+    net = Net()
+    assert net.node.active == (0, 1)
+    assert len(net.rows) == 2
+    assert net.width == 3
+    assert torch.equal(net.node(*[torch.ones(1)] * 3), 2 * torch.ones(1))
+
+
 def test_darts_cell_is_counted_and_shared_between_cells():
     ops = {name: nn.Identity for name in ("max", "avg", "skip", "sep3", "sep5", "dil3", "dil5")}
 

@@ -82,7 +82,7 @@ def test_connected_cells_by_brute_force_over_paths():
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("|none~0|+|none~0|none~1|+|conv9~0|none~1|none~2|", "edge 4: unknown operation 'conv9'"),
         ("|none~0|+|none~0|none~1|+|none~0|none~1|", "edge 6: missing"),

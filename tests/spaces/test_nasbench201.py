@@ -45,7 +45,7 @@ def test_cells_and_points_go_over_into_each_other(index: int):
     assert space.index(space.encode_decisions(decisions(to_cell(space.decisions(dna))))) == index
 
 
-@pytest.mark.parametrize("op, params, macs", [("skip_connect", 73_306, 7_783_040), ("nor_conv_3x3", 1_531_546, 220_119_680)])
+@pytest.mark.parametrize(("op", "params", "macs"), [("skip_connect", 73_306, 7_783_040), ("nor_conv_3x3", 1_531_546, 220_119_680)])
 def test_published_sizes_of_two_cells(op: str, params: int, macs: int):
     net = spaces.network("nasbench201", cell=to_cell([op] * 6), channels=16, cells=5, classes=10)
     assert networks.count(net, (3, 32, 32)) == networks.Counts(params, macs)
@@ -59,7 +59,7 @@ class AllCandidates(Resolver):
         return nn.ModuleList(self.candidate(choice, site, label) for label in choice.labels)
 
 
-@pytest.mark.parametrize("affine, weights", [(False, 1_692_698), (True, 1_699_546)])
+@pytest.mark.parametrize(("affine", "weights"), [(False, 1_692_698), (True, 1_699_546)])
 def test_weights_of_a_network_with_all_candidates(affine: bool, weights: int):
     whole = spaces.get("nasbench201", affine=affine).run(AllCandidates(0))
     assert sum(p.numel() for p in whole.parameters()) == weights
@@ -106,7 +106,7 @@ def test_a_child_computes_what_its_cell_says(index: int):
 @pytest.mark.parametrize("size", [(1, 8, 8), (3, 32, 32), (3, 17, 9), (2, 1, 1)])
 @pytest.mark.parametrize("classes", [2, 10])
 def test_any_image_size(size: tuple[int, ...], classes: int):
-    net = spaces.network("nasbench201", cell=to_cell(OPS + ("nor_conv_3x3",)), channels=3, cells=2, classes=classes, in_channels=size[0])
+    net = spaces.network("nasbench201", cell=to_cell((*OPS, "nor_conv_3x3")), channels=3, cells=2, classes=classes, in_channels=size[0])
     assert net.eval()(torch.randn(2, *size)).shape == (2, classes)
 
 

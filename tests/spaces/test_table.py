@@ -46,13 +46,13 @@ def test_our_canonical_text_is_the_published_one_row_by_row(table):
 
 
 @pytest.mark.parametrize(
-    "dataset, index, value", [("cifar10", 6111, 94.3733), ("cifar100", 9930, 73.5133), ("imagenet16_120", 857, 47.3111)]
+    ("dataset", "index", "value"), [("cifar10", 6111, 94.3733), ("cifar100", 9930, 73.5133), ("imagenet16_120", 857, 47.3111)]
 )
 def test_published_optima(table, dataset: str, index: int, value: float):
     assert table.best(dataset=dataset, epochs=200, split="test") == (index, table.cells[index], value)
 
 
-@pytest.mark.parametrize("cell, index, values", [(ALL_SKIP, 1835, (54.2967, 15.6067, 16.3222)), (ALL_NONE, 1651, (10, 1, 0.8333))])
+@pytest.mark.parametrize(("cell", "index", "values"), [(ALL_SKIP, 1835, (54.2967, 15.6067, 16.3222)), (ALL_NONE, 1651, (10, 1, 0.8333))])
 def test_rows_of_two_simple_cells(table, cell: str, index: int, values: tuple[float, ...]):
     assert table.index(cell) == index
     assert tuple(table.query(cell, dataset=d, epochs=200, split="test") for d in DATASETS) == values
@@ -161,7 +161,7 @@ def test_an_imported_file_is_found_and_read_by_column_names(tmp_path: Path, own_
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "message"),
     [
         (lambda rows: rows[1:], "got 15624 rows"),
         (lambda rows: [{**rows[1]}, *rows[1:]], "got 15624 different cells"),

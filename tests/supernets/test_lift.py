@@ -79,6 +79,19 @@ def test_too_many_combinations_are_refused():
         supernet(Space(more))
 
 
+def test_the_program_is_not_edited():
+    node = Seq(
+        Conv(8, 8, kernel_size=oneof([1, 3], name="k"), padding="same"), oneof([symbolic(nn.ReLU)(), symbolic(nn.Identity)()], name="act")
+    )
+    text, repr_before = repr(node.query("padding")), repr(node)
+    space = Space(node)
+    net = supernet(space, UniformPath())
+    net(images())
+    net.child(net.derive())
+    assert (repr(node.query("padding")), repr(node)) == (text, repr_before)
+    assert Space(node).fingerprint == space.fingerprint
+
+
 def test_a_fixed_value_is_not_lifted():
     space = Space(Conv(8, 8, kernel_size=oneof([1, 3], name="k"), padding="same", bias=oneof([True, False], name="b")))
     net = supernet(space.fix({"k": "3"}))

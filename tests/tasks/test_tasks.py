@@ -27,7 +27,7 @@ class Net(nn.Module):
 
 @pytest.fixture(scope="module")
 def digits():
-    return oche.tasks.classification("digits", recipe="digits?epochs=2", device="cpu")
+    return oche.tasks.classification("digits", recipe="digits?epochs=2&batch_size=50", device="cpu")
 
 
 def test_classification_fills_in_what_the_data_says(digits):
@@ -96,7 +96,8 @@ def test_architecture_text_of_a_program_without_a_form_of_its_own():
 def test_tabular_looks_up_both_fidelities(oche_data):
     task = oche.tasks.tabular("nasbench201", dataset="cifar10", search=("valid", 12), report=("test", 200))
     space = oche.spaces.get("nasbench201")
-    best = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    best = task.table.cells[6111]
+    assert task.n_report == 10_000
     dna = space.encode_decisions(oche.spaces.nasbench201.decisions(best))
     child = task.child(space, dna, 0)
     assert child == best
@@ -123,7 +124,8 @@ def test_final_networks_are_kept_where_asked(tmp_path):
     space = Space(Net, in_channels=1, classes=10)
     trained = task.child(space, space.at(1), 3, final=True)
     feedback = task.report(trained, 3)
-    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.at(1)))
+    saved = oche.training.load(feedback.artifacts["network"], lambda meta: space.build(space.encode_decisions(meta["decisions"])))
+    assert saved.meta["arguments"] == {"in_channels": 1, "classes": 10}
     assert saved.meta["test"] == feedback.reward
     assert oche.training.score(saved.model, task.data, "test") == feedback.reward
     assert "keep" not in str(task.describe())

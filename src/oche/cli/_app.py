@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +26,15 @@ _FAILURES = (TrainingError, MissingFeedback)
 
 #: Command to the module under `oche.cli` that holds it as `command`, in the order of the help page.
 COMMANDS = {
+    "demo": "demo",
     "init": "init",
+    "search": "search",
+    "baseline": "baseline",
+    "judge": "judge",
+    "child": "child",
+    "space": "space",
+    "runs": "runs",
+    "data": "data",
     "list": "list_",
     "doctor": "doctor",
 }
@@ -52,8 +61,10 @@ def build() -> typer.Typer:
 
 def run(arguments: list[str] | None = None) -> None:
     """Parse and run; leaves the process."""
+    logging.basicConfig(format="oche: %(message)s", level=logging.WARNING)
     try:
-        build()(args=arguments, prog_name="oche")
+        words = sys.argv[1:] if arguments is None else arguments
+        build()(args=words, prog_name="oche", obj={"words": words})
     except BrokenPipeError:
         # The reader (head, less) went away: not an error, but nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,8 +79,10 @@ def guard(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except OcheError as error:
+            from oche.loop.interrupt import Interrupted
+
             typer.echo(f"oche: {error}", err=True)
-            raise typer.Exit(FAILED if isinstance(error, _FAILURES) else USAGE) from None
+            raise typer.Exit(INTERRUPTED if isinstance(error, Interrupted) else FAILED if isinstance(error, _FAILURES) else USAGE) from None
         except KeyboardInterrupt:
             typer.echo("oche: interrupted; with --store, the same command continues where it stopped", err=True)
             raise typer.Exit(INTERRUPTED) from None

@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 Program = Annotated[str, typer.Argument(help="file.py:Name, or the name of a space ('oche list spaces').", metavar="PROGRAM")]
-AlgorithmText = Annotated[str, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")]
-MixerText = Annotated[str | None, typer.Option("--mixer", help="How a supernet mixes candidates, e.g. 'partial-channels?k=4'.")]
-SchemeText = Annotated[str | None, typer.Option("--scheme", help="Order of weight and architecture steps, e.g. 'second-order'.")]
+AlgorithmText = Annotated[
+    str | None, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")
+]
+MixerText = Annotated[str | None, typer.Option("--mixer", help="Mixer of 'one-shot', e.g. 'partial-channels?k=4'.")]
+WeightingText = Annotated[str | None, typer.Option("--weighting", help="Weighting of 'one-shot', e.g. scalar.")]
+SchemeText = Annotated[str | None, typer.Option("--scheme", help="Scheme of 'one-shot', e.g. 'second-order'.")]
 TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'tabular?dataset=cifar10' ('oche list tasks').")]
 DataText = Annotated[str | None, typer.Option("--data", help="Data set of a classification task, e.g. digits or 'cifar10[:5000]'.")]
-RecipeText = Annotated[str | None, typer.Option("--recipe", help="Settings of the training, e.g. 'epochs=20,lr=0.1'.")]
+RecipeText = Annotated[str | None, typer.Option("--recipe", help="How networks are trained: 'epochs=20,lr=0.1', or 'digits?epochs=20'.")]
+SearchRecipe = Annotated[str | None, typer.Option("--search-recipe", help="The same while searching; like --recipe if absent.")]
 FinalText = Annotated[str | None, typer.Option("--final", help="Arguments of the final program, e.g. 'channels=32,cells=2'.")]
 Seeds = Annotated[str, typer.Option("--seeds", help="How many seeds, or a list: 5 or 0,3,7.")]
 BudgetText = Annotated[

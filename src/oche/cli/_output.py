@@ -55,9 +55,12 @@ class Output:
         # A pipe has no width: do not fold lines for it.
         Console(width=None if sys.stdout.isatty() else 160, markup=False, highlight=False).print(table, markup=False)
 
-    def result(self, value: Mapping[str, Any], text: str) -> None:
-        """The command's result: `value` as JSON, else `text`."""
-        typer.echo(json.dumps(value, indent=2, default=_plain, allow_nan=False) if self.as_json else text)
+    def result(self, value: Mapping[str, Any], text: str, short: str | None = None) -> None:
+        """The command's result: `value` as JSON, else `text`, or `short` if only one line is wanted."""
+        if self.as_json:
+            typer.echo(json.dumps(value, indent=2, default=_plain, allow_nan=False))
+        else:
+            typer.echo(short if self.quiet and short is not None else text)
 
 
 def _plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from oche.errors import ArgumentError, OcheError, unknown
+from oche.errors import ArgumentError, OcheError, SpaceError, unknown
 from oche.loop.registry import parse
 
 _PREFIX = "oche_program_"
@@ -55,6 +55,8 @@ def load_space(text: str) -> tuple[Any, Source]:
     target, settings = parse(text)
     program, source = load_program(target)
     space = program if isinstance(program, Space) else Space(program, **settings)
+    if not space.points:
+        raise SpaceError(f"program {source.text}: got no choices in it; allowed: at least one, for example oche.oneof([...]); add one")
     if not isinstance(program, Space):
         space.name = source.text
     return space, source

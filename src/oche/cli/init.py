@@ -16,7 +16,7 @@ TEMPLATE = '''"""A small image network with four choices in it.
 Search it:                oche search {file}:Net --algorithm regularized-evolution --data digits --budget trials=12 --out out/
 The same as a supernet:   oche search {file}:Net --algorithm darts --data digits --out out-darts/
 How large is it?          oche space {file}:Net
-Use what was found:       oche child predict out/best.pt --data digits
+Use what was found:       oche child predict out/best.pt --program {file}:Net --data digits
 """
 
 import torch.nn as nn
@@ -34,9 +34,9 @@ OPS = {{
 class Net(nn.Module):
     """An ordinary network: each `oneof` becomes one of its candidates, or a mixture of all of them in a supernet."""
 
-    def __init__(self, inputs=1, channels=16, classes=10):
+    def __init__(self, in_channels=1, channels=16, classes=10):
         super().__init__()
-        self.stem = nn.Conv2d(inputs, channels, 3, padding=1)
+        self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.body = nn.Sequential(*[oche.oneof(OPS, name=f"op{{i}}", channels=channels) for i in range(4)])
         self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 

@@ -16,8 +16,11 @@ REGISTRIES = {
     "spaces": "oche.spaces:registry",
     "tasks": "oche.tasks:registry",
     "data": "oche.training.data:registry",
+    "tables": "oche.spaces:tables",
     "mixers": "oche.mixers:registry",
     "schemes": "oche.schemes:registry",
+    "weightings": "oche.weightings:registry",
+    "flows": "oche.flows:registry",
 }
 
 

@@ -137,7 +137,7 @@ def _check_duplicates(records: Sequence[Record], label: str) -> None:
     for record in records:
         known = record.dna is not None or record.arch is not None
         # Independent draws that happen to give the same member are told apart by the number of the draw.
-        draw = record.settings.get("draw")
+        draw = (record.settings.get("draw_seed"), record.settings.get("member"))
         key = (record.arch_hash if known else record.id, record.search_seed, record.train_seed, record.status, draw)
         if key in seen:
             raise JudgeError(

@@ -95,11 +95,13 @@ def _sort_out(runs: Sequence[Any], baseline: Any, random_search: Any) -> tuple[l
         bases = [r for r in heap if r.kind in ("random", "population")]
     if not randoms:
         randoms = [r for r in heap if r.kind == "random_search"]
-    taken = {id(r) for r in (*bases, *randoms)}
-    searches = [r for r in heap if id(r) not in taken and r.kind == "search"]
-    left = [r for r in heap if id(r) not in taken and r.kind != "search"]
-    if left and not searches:
-        searches = left
+    taken = {r.id for r in (*bases, *randoms)}
+    searches = [r for r in heap if r.id not in taken]
+    if misplaced := [r for r in searches if r.kind in ("random", "population")]:
+        raise JudgeError(
+            f"runs: got {len(misplaced)} random members ({misplaced[0].id}) beside baseline=; allowed: searches; "
+            "pass all random members as baseline="
+        )
     if not searches and not randoms:
         raise JudgeError(
             f"report: got no search among {len(heap)} runs; allowed: records of kind 'search' or 'random_search'; run oche search first"
@@ -231,5 +233,7 @@ def _copied(groups: Sequence[Group]) -> list[str]:
 
 
 def _space_size(groups: Sequence[Group]) -> float | None:
+    """Number of programs, from the records' settings or from a baseline that holds them all."""
     sizes = {r.settings["space_size"] for g in groups for r in g.records if isinstance(r.settings.get("space_size"), (int, float))}
+    sizes = sizes or {g.arm().n for g in groups if g.population}
     return float(sizes.pop()) if len(sizes) == 1 else None

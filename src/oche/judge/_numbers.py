@@ -72,6 +72,8 @@ def improvement(row: Row, places: int | None = None) -> str:
 
 def duration(seconds: float) -> str:
     """`9 s`, `12 min`, `3.4 h`: three digits are enough for a cost."""
+    if seconds < 0.01:
+        return "0 s" if seconds == 0 else "under 0.01 s"
     if seconds < 0.95:
         return f"{seconds:.2g} s"
     if seconds < 600:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -27,6 +27,9 @@ from oche.store.record import Record
 if TYPE_CHECKING:
     from oche.judge._report import Report
 
+# With more sentences than this their details go below the table, so that a phone shows all claims at once.
+_TOLD_IN_FULL = 3
+
 # Pictures of more tasks or programs than this make the page slow to read; the tables hold them all.
 _STRIPS, _PICTURES, _CURVES = 12, 12, 3
 
@@ -45,11 +48,13 @@ def page(report: Report) -> str:
     environment.filters["whole"] = numbers.typeset
     colors = _colors(report)
     first = report.entries[0]
+    sentences = headline(report.entries)
     strips = _strips(report, colors, places(report.entries))
     decimals = places(report.entries)
     return environment.get_template("report.html.j2").render(
         report=report,
-        sentences=headline(report.entries),
+        sentences=sentences,
+        brief=len(sentences) > _TOLD_IN_FULL,
         table=[_table_line(e, decimals, several=_several(report)) for e in report.entries],
         several=_several(report),
         equal=all(e.search.equal_cost for e in report.entries if e.search is not None),
@@ -62,7 +67,7 @@ def page(report: Report) -> str:
         legend=[(name, f"s{c}") for name, c in colors.items()][:COLORS],
         programs=_programs(report),
         costs=_costs(report),
-        protocols=[(task, p["hash"], flatten(p["protocol"])) for task, p in report.protocols.items()],
+        protocols=[(task, p["hash"], _fields(p["protocol"])) for task, p in report.protocols.items()],
         seeds=_seeds(report),
         runs=[_run_line(g, r, decimals) for g in report.groups if not g.population for r in g.records],
         populations=[(dataset_name(g.first), g.arm()) for g in report.groups if g.population],
@@ -71,6 +76,17 @@ def page(report: Report) -> str:
         version=__version__,
         embedded=_embedded(report.json_text()),
     )
+
+
+def _fields(protocol: Mapping[str, Any]) -> dict[str, str]:
+    """Fields of a protocol by dotted name, as text."""
+    return {name: _field(value) for name, value in flatten(protocol).items()}
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == {} else str(value)
 
 
 def _several(report: Report) -> bool:
@@ -185,7 +201,7 @@ def _best(records: Sequence[Record]) -> tuple[Record, str]:
 def _signal(records: Sequence[Record]) -> str | None:
     """Name of the search signal that all records carry: `valid`, or `valid_12` of a table."""
     shared = [name for name in records[0].metrics if all(name in r.metrics for r in records)]
-    return next((name for name in shared if name.startswith("valid")), None)
+    return "valid" if "valid" in shared else next((name for name in shared if name.startswith("valid")), None)
 
 
 def _costs(report: Report) -> dict[str, Any]:

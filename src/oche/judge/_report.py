@@ -25,6 +25,7 @@ from oche.judge._row import Row
 from oche.store.record import Record
 
 SCHEMA = "oche.report/1"
+_SEEDS_WIDTH = 60
 log = logging.getLogger("oche.judge")
 
 
@@ -150,7 +151,10 @@ class Report:
         for name in ("search_seed", "train_seed"):
             seeds = sorted({s for r in self.records if (s := getattr(r, name)) is not None})
             if seeds:
-                parts.append(f"{name.replace('_', ' ')}s {_ranges(seeds)}")
+                text = _ranges(seeds)
+                noun = f"{name.replace('_', ' ')}s"
+                # Derived seeds are long numbers without order; the page and the JSON list them all.
+                parts.append(f"{noun} {text}" if len(text) <= _SEEDS_WIDTH else f"{len(seeds)} {noun}")
         return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Programs with choices: nodes, choices, spaces and DNA. Knows no algorithm, no store and no task; torch is optional."""
 
-from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat, floatv, intv, manyof, oneof, permutate, repeat
+from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.dna import DNA
 from oche.program.layout import Point
+from oche.program.making import floatv, intv, manyof, oneof, permutate, repeat
 from oche.program.node import Node, Symbol, symbolic
 from oche.program.resolver import Collect, Decide, Resolver, Site, current
 from oche.program.space import OpenProgram, Space, as_space

@@ -1,15 +1,13 @@
 """The one extension point for freedom in a program, and the choices that everybody needs.
 
-A `Choice` tells its decisions (`collect`), what stands in its place in a child (`child`) and in a supernet (`relax`). `oneof`,
-`manyof`, `permutate`, `repeat`, `floatv` and `intv` make choices; while a program runs under a resolver they return what the
-resolver says, so that a class with choices in it stays an ordinary class.
+A `Choice` tells its decisions (`collect`), what stands in its place in a child (`child`) and in a supernet (`relax`). The functions
+with which programs are written (`oneof` and the others) are in `making.py`.
 """
 
 from __future__ import annotations
 
 import copy
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,8 +15,8 @@ from typing import Any
 
 from oche.errors import NotRelaxable, SpaceError
 from oche.program.layout import join
-from oche.program.node import Node, Symbol, is_module
-from oche.program.resolver import Collect, Resolver, Site, current
+from oche.program.node import Symbol, is_module
+from oche.program.resolver import Collect, Resolver, Site
 from oche.program.spec import Decision, Number, Pick
 
 
@@ -65,6 +63,11 @@ class Choice(ABC):
     def decides(self) -> bool:
         """Whether there is anything to decide."""
         return True
+
+    @property
+    def default(self) -> Any:
+        """The decision of a program that nobody searches: the first candidate."""
+        return self.decidable[0]
 
     @abstractmethod
     def collect(self, collector: Collect, site: Site, plain: bool) -> tuple[list[Decision], Any]:
@@ -171,6 +174,11 @@ class ManyOf(Choice):
         self.is_sorted = is_sorted
         self.merge = merge
         self.kind = kind
+
+    @property
+    def default(self) -> Any:
+        """The first k candidates, or k times the first."""
+        return self.labels[: self.k] if self.distinct else (self.labels[0],) * self.k
 
     @property
     def decides(self) -> bool:
@@ -314,6 +322,11 @@ class NumberChoice(Choice):
         number = Number(site.rel, site.location, site.key, self.kind, self.lo, self.hi, self.scale, self.step, self.name is not None)
         return [number], self.lo
 
+    @property
+    def default(self) -> Any:
+        """The lower end."""
+        return self.lo
+
     def child(self, resolver: Resolver, site: Site, decision: Any) -> Any:
         """The number."""
         return decision
@@ -338,199 +351,6 @@ class _Layer:
 
     def __call__(self) -> Any:
         return self.make(self.index) if _takes_index(self.make) else self.make()
-
-
-def oneof(candidates: Any, name: str | None = None, relaxed_only: Sequence[str] = (), **given: Any) -> Any:
-    """Choose one of several candidates.
-
-    Args:
-        candidates: A list or tuple, or a dict from label to candidate. A candidate is a value, a node, a container, or something
-            callable that is called with the `given` arguments when the candidate is needed; choices may stand inside.
-        name: Key of the decision. Choices of one name are one decision, each with its own weights.
-        relaxed_only: Labels that take part in a mixture but are never a decision (`none` of the DARTS space).
-        **given: Arguments for callable candidates. A mixer may ask for the same candidate with others (fewer `channels`).
-
-    Returns:
-        The choice itself, or, while a program runs, what the present search says.
-
-    Raises:
-        SpaceError: no candidates, equal labels, unknown `relaxed_only`, or a module that is already built.
-
-    Source: Peng et al. 2020 (PyGlove), hyper value `oneof`; `given` and `relaxed_only` are ours.
-
-    Example:
-        >>> from oche.program import Space
-        >>> Space({"width": oneof([16, 32]), "depth": oneof([1, 2, 3])}).size
-        6
-    """
-    labeled = _label("oneof", name, candidates)
-    missing = [r for r in relaxed_only if r not in labeled]
-    if missing:
-        raise SpaceError(f"oneof {name or ''!r}, relaxed_only: got {missing[0]!r}; allowed: {', '.join(labeled)}")
-    choice = OneOf(name, labeled, given, relaxed_only)
-    if not choice.decidable:
-        raise SpaceError(f"oneof {name or ''!r}: got only candidates that are relaxed only; allowed: at least one other")
-    return _meet(choice)
-
-
-def manyof(
-    k: int,
-    candidates: Any,
-    distinct: bool = True,
-    sorted: bool = False,
-    merge: str | Callable[..., Any] | None = None,
-    name: str | None = None,
-    **given: Any,
-) -> Any:
-    """Choose `k` of several candidates.
-
-    Args:
-        k: How many.
-        candidates: As in `oneof`.
-        distinct: Whether no candidate may be taken twice.
-        sorted: Whether the order of the picks does not count (candidate indices go up).
-        merge: `sum`, `mean` or a function of a list of tensors: the result is a module that is called with one tensor per
-            candidate and merges the outputs of the chosen ones. Implies distinct, sorted picks. With k equal to the number of
-            candidates nothing is decided, but a supernet may still weight the inputs.
-        name: As in `oneof`.
-        **given: As in `oneof`.
-
-    Returns:
-        A list of k values, or a module if `merge` is given.
-
-    Raises:
-        SpaceError: too few candidates, or an unknown `merge`.
-
-    Example:
-        >>> from oche.program import Space
-        >>> [Space(manyof(2, [0, 1, 2, 3], distinct=d, sorted=s)).size for d in (True, False) for s in (True, False)]
-        [6, 12, 10, 16]
-    """
-    labeled = _label("manyof", name, candidates)
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise SpaceError(f"manyof {name or ''!r}: got k={k!r}; allowed: a whole number from 1")
-    if merge is not None:
-        distinct = sorted = True
-        if not callable(merge) and merge not in ("sum", "mean"):
-            raise SpaceError(f"manyof {name or ''!r}, merge: got {merge!r}; allowed: 'sum', 'mean', or a function of a list of tensors")
-    if distinct and k > len(labeled):
-        raise SpaceError(
-            f"manyof {name or ''!r}: got k={k} of {len(labeled)} candidates; allowed: k up to {len(labeled)}; "
-            "too few candidates: add some, or use distinct=False"
-        )
-    return _meet(ManyOf(k, labeled, distinct, sorted, merge, name, given))
-
-
-def permutate(candidates: Any, name: str | None = None) -> Any:
-    """Choose an order of all candidates.
-
-    Example:
-        >>> from oche.program import Space
-        >>> Space(permutate([1, 2, 3, 4, 5])).size
-        120
-    """
-    labeled = _label("permutate", name, candidates)
-    return _meet(ManyOf(len(labeled), labeled, True, False, None, name, kind="permutate"))
-
-
-def repeat(make: Callable[..., Any], count: Any, name: str | None = None) -> Any:
-    """Put layers in a row, as many as a choice says.
-
-    Args:
-        make: Builds a layer; called with its index if it takes an argument.
-        count: A whole number, a list of them, or `oneof` / `intv` of them in tree style.
-        name: Key of the decision on the count.
-
-    Returns:
-        A `torch.nn.Sequential` if the layers are modules, else a list.
-    """
-    counts = _counts(count, name)
-    if not callable(make):
-        raise SpaceError(f"repeat {name or ''!r}: got {make!r}; allowed: something that builds a layer, such as lambda i: ...")
-    return _meet(Repeat(make, counts, name or getattr(count, "name", None)))
-
-
-def floatv(lo: float, hi: float, scale: str = "linear", name: str | None = None) -> Any:
-    """Choose a float from [lo, hi].
-
-    Args:
-        lo, hi: Both ends included.
-        scale: `linear`; `log`: uniform in the logarithm; `rlog`: dense at the upper end.
-        name: As in `oneof`.
-
-    Raises:
-        SpaceError: the range is empty or not finite, or `lo` is not positive on a logarithmic scale.
-    """
-    _check_range("floatv", name, lo, hi, scale, ("linear", "log", "rlog"))
-    return _meet(NumberChoice("float", float(lo), float(hi), scale, 1, name))
-
-
-def intv(lo: int, hi: int, step: int = 1, log: bool = False, name: str | None = None) -> Any:
-    """Choose a whole number from lo, lo + step, ... up to hi.
-
-    Raises:
-        SpaceError: the range is empty, or an argument is not whole, or `lo` is not positive with `log`.
-    """
-    for what, value in (("lo", lo), ("hi", hi), ("step", step)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise SpaceError(f"intv {name or ''!r}, {what}: got {value!r}; allowed: a whole number")
-    if step < 1:
-        raise SpaceError(f"intv {name or ''!r}, step: got {step}; allowed: 1 or more")
-    _check_range("intv", name, lo, hi, "log" if log else "linear", ("linear", "log"))
-    return _meet(NumberChoice("int", lo, lo + (hi - lo) // step * step, "log" if log else "linear", step, name))
-
-
-def _meet(choice: Choice) -> Any:
-    resolver = current()
-    return choice if resolver is None else resolver.resolve(choice)
-
-
-def _label(kind: str, name: str | None, candidates: Any) -> dict[str, Any]:
-    if isinstance(candidates, Mapping):
-        if not all(isinstance(k, str) and k for k in candidates):
-            raise SpaceError(f"{kind} {name or ''!r}: got labels {list(candidates)!r}; allowed: text")
-        labeled = dict(candidates)
-    elif isinstance(candidates, (list, tuple)):
-        labels = [_natural_label(c, i) for i, c in enumerate(candidates)]
-        if len(set(labels)) != len(labels):
-            labels = [str(i) for i in range(len(candidates))]
-        labeled = dict(zip(labels, candidates, strict=True))
-    else:
-        raise SpaceError(f"{kind} {name or ''!r}: got {type(candidates).__name__}; allowed: a list, a tuple or a dict of candidates")
-    if not labeled:
-        raise SpaceError(f"{kind} {name or ''!r}: got no candidates; allowed: at least one; too few candidates")
-    return labeled
-
-
-def _natural_label(candidate: Any, index: int) -> str:
-    if candidate is None or isinstance(candidate, (bool, int, float, str)):
-        return str(candidate) or str(index)
-    name = getattr(candidate, "__name__", None)
-    return name if isinstance(name, str) and name != "<lambda>" else str(index)
-
-
-def _counts(count: Any, name: str | None) -> tuple[int, ...]:
-    if isinstance(count, NumberChoice) and count.kind == "int":
-        values: Sequence[Any] = range(int(count.lo), int(count.hi) + 1, count.step)
-    elif isinstance(count, OneOf):
-        values = list(count.candidates.values())
-    elif isinstance(count, (list, tuple, range)):
-        values = list(count)
-    else:
-        values = [count]
-    if not values or not all(isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values) or len(set(values)) != len(values):
-        raise SpaceError(f"repeat {name or ''!r}, count: got {count!r}; allowed: a whole number from 0, or a list of different ones")
-    return tuple(values)
-
-
-def _check_range(kind: str, name: str | None, lo: float, hi: float, scale: str, scales: Sequence[str]) -> None:
-    where = f"{kind} {name or ''!r}"
-    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in (lo, hi)) or lo > hi:
-        raise SpaceError(f"{where}: got [{lo!r}, {hi!r}]; allowed: finite numbers with lo <= hi")
-    if scale not in scales:
-        raise SpaceError(f"{where}, scale: got {scale!r}; allowed: {', '.join(scales)}")
-    if scale != "linear" and lo <= 0:
-        raise SpaceError(f"{where}: got lo={lo!r} on a logarithmic scale; allowed: lo above 0")
 
 
 def _check_label(choice: Choice, site: Site, label: Any) -> None:
@@ -570,6 +390,3 @@ def _in_row(layers: list[Any]) -> Any:
 
         return torch.nn.Sequential(*layers)
     return layers
-
-
-__all__ = ["Choice", "ManyOf", "Node", "NumberChoice", "OneOf", "Repeat", "floatv", "intv", "manyof", "oneof", "permutate", "repeat"]

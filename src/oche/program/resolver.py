@@ -196,6 +196,21 @@ class Decide(Resolver):
         return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.args.items()})
 
 
+class Defaults(Resolver):
+    """Builds the first candidate of every choice, from whatever random stream is current: what a class is outside of any search."""
+
+    def resolve(self, choice: Choice, location: str | None = None) -> Any:
+        """The default candidate."""
+        site = self.site(choice, location)
+        return choice.child(self, site, choice.default)
+
+    def candidate(self, choice: Choice, site: Site, label: str, slot: int | None = None, **overrides: Any) -> Any:
+        """The candidate, built like any other part of the program."""
+        made = choice.candidates[label]
+        with self.running():
+            return self.materialize(choice.call(label, site, **overrides) if callable(made) else made)
+
+
 class Collect(Resolver):
     """Visits every candidate of every choice and records the decisions.
 

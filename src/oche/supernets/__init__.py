@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "Gate": "oche.supernets.drawn:Gate",
         "Mixer": "oche.supernets.mixer:Mixer",
         "Policy": "oche.supernets.policy:Policy",
+        "Relaxed": "oche.supernets.relaxed:Relaxed",
         "Slot": "oche.supernets.drawn:Slot",
         "SuperResolver": "oche.supernets.resolver:SuperResolver",
         "Supernet": "oche.supernets.supernet:Supernet",

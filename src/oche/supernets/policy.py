@@ -160,7 +160,7 @@ class Policy(nn.Module):
         row = self.rows[pick.key]
         if pick.key in self._names:
             logits = self.logits(pick.key)
-            values = (logits[slot] if row.kind == "slots" else logits)[list(row.allowed)].double()
+            values = (logits[slot] if row.kind == "slots" else logits)[list(row.allowed)].cpu().double()
         else:
             values = torch.zeros(len(row.allowed), dtype=torch.float64)
         free = torch.tensor([_allowed(pick, slot, taken, c) for c in range(pick.n)])

@@ -60,13 +60,14 @@ class SuperResolver(Resolver):
 
     def mix(self, choice: Choice, site: Site) -> nn.Module:
         """A softmax over the candidates of a choice."""
-        labels = self.group(site.key, choice, site)
+        labels = self.labels(choice, site)
+        self.group(site.key, labels)
         slot = Slot(site.key, site.location, labels, choice.given)
         return self._mixed(slot, lambda label, **overrides: self._module(choice, site, label, **overrides))
 
     def merge(self, choice: ManyOf, site: Site) -> nn.Module:
         """All inputs of a choice of inputs; with edge weights if the mixer asks for them."""
-        labels = self._labels(site) if choice.decides else choice.labels
+        labels = self.labels(choice, site)
         allowed = tuple(range(len(labels)))
         self._add(Row(site.key, labels, allowed, min(choice.k, len(labels)), "set", trained=self.mixer.needs_edges))
         modules = {label: self._module(choice, site, label) for label in labels}
@@ -76,28 +77,38 @@ class SuperResolver(Resolver):
 
     def stack(self, choice: Repeat, site: Site) -> nn.Module:
         """As many layers as the largest allowed count."""
-        labels = self._labels(site) if choice.decides else choice.labels
-        if choice.decides:
-            self._add(Row(site.key, labels, tuple(range(len(labels)))))
+        labels = self.labels(choice, site)
         counts = [int(label) for label in labels]
         layers = {label: self._module(choice, site, label) for label in choice.layers[: max(counts)]}
         if not choice.decides:
             return nn.Sequential(*layers.values())
+        self.group(site.key, labels)
         return Stacked(Slot(site.key, site.location, labels, choice.given), layers, self.runtime, counts)
 
-    def group(self, key: str, choice: Choice, site: Site) -> tuple[str, ...]:
-        """Declare one softmax over the candidates of a choice; returns the labels that this supernet holds.
+    def labels(self, choice: Choice, site: Site) -> tuple[str, ...]:
+        """Labels of the candidates that this supernet holds at a place.
 
-        Choices that build a module of their own read their gate from `gate(key)` in their forward pass.
+        Raises:
+            UndeclaredDecision: the place was not met when the space was compiled.
         """
-        labels = self._labels(site)
-        allowed = tuple(labels.index(label) for label in self.space.labels(key))
-        self._add(Row(key, labels, allowed))
-        return labels
+        if not choice.decides:
+            return choice.labels
+        try:
+            return self.space.relaxed_labels(site.key)
+        except UnknownNameError as error:
+            raise UndeclaredDecision(
+                f"choice {site.key!r} at {site.location!r}: got a choice that was not met when the space was compiled; allowed: choices "
+                "that are met in every run; nest choices by a callable, and name those under an 'if'"
+            ) from error
 
-    def gate(self, key: str) -> Callable[[], Gate]:
-        """A function that gives the present gate of a key during a forward pass."""
-        runtime, slot = self.runtime, Slot(key, key, ())
+    def group(self, key: str, labels: tuple[str, ...]) -> Callable[[], Gate]:
+        """Declare one softmax over candidates; the result gives its present gate while the supernet runs.
+
+        For choices that build a module of their own. Such a module derives from `Relaxed`, so that children can inherit.
+        """
+        decidable = self.space.labels(key)
+        self._add(Row(key, labels, tuple(i for i, label in enumerate(labels) if label in decidable)))
+        runtime, slot = self.runtime, Slot(key, key, labels)
         return lambda: runtime.current(slot).gate(slot)
 
     # -- value choices among a layer's arguments ----------------------------------------------------------------------------
@@ -111,7 +122,9 @@ class SuperResolver(Resolver):
             return super().node(node, rel)
         keys = list(dict.fromkeys(site.key for site in sites.values()))
         first = {site.key: values[path] for path, site in sites.items()}
-        labels = [self.group(key, first[key], next(s for s in sites.values() if s.key == key)) for key in keys]
+        labels = [self.labels(first[key], next(s for s in sites.values() if s.key == key)) for key in keys]
+        for key, options in zip(keys, labels, strict=True):
+            self.group(key, options)
         combos = list(itertools.product(*(range(len(options)) for options in labels)))
         if len(combos) > MAX_COMBINATIONS:
             raise NotRelaxable(
@@ -162,15 +175,6 @@ class SuperResolver(Resolver):
 
     def _module(self, choice: Choice, site: Site, label: str, **overrides: Any) -> nn.Module:
         return _as_module(self.candidate(choice, site, label, **overrides), f"choice {site.location!r}, candidate {label!r}")
-
-    def _labels(self, site: Site) -> tuple[str, ...]:
-        try:
-            return self.space.relaxed_labels(site.key)
-        except UnknownNameError as error:
-            raise UndeclaredDecision(
-                f"choice {site.key!r} at {site.location!r}: got a choice that was not met when the space was compiled; allowed: choices "
-                "that are met in every run; nest choices by a callable, and name those under an 'if'"
-            ) from error
 
     def _add(self, row: Row) -> None:
         self.rows.setdefault(row.key, row)

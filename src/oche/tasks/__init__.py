@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "Classification": "oche.tasks._classification:Classification",
         "Function": "oche.tasks._function:Function",
         "Tabular": "oche.tasks._tabular:Tabular",
+        "architecture": "oche.tasks._children:architecture",
         "as_task": "oche.tasks._registry:as_task",
         "benchmarked": "oche.tasks._benchmarked:benchmarked",
         "classification": "oche.tasks._classification:classification",

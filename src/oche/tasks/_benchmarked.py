@@ -32,6 +32,11 @@ class Benchmarked:
         return self.search.data
 
     @property
+    def n_report(self) -> int | None:
+        """As the report task says."""
+        return self.reported.n_report
+
+    @property
     def evaluation_passes(self) -> float:
         """As the search task says."""
         return self.search.evaluation_passes

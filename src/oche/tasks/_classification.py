@@ -11,11 +11,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from oche.errors import SpaceError
 from oche.loop.contracts import Cost, Feedback, Problem
 from oche.program import DNA, Space
-from oche.tasks._children import fitting_arguments, merged
+from oche.tasks._children import architecture, fitting_arguments, merged
 
 if TYPE_CHECKING:
     from oche.training import Recipe
@@ -59,6 +60,11 @@ class Classification:
         self.device = str(training.device(device))
         self.keep = str(Path(keep).absolute()) if keep is not None else None
         self.name = f"classification:{self.data.name}"
+        self._meta: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is known of networks belongs to the process that built them.
+        return {**self.__dict__, "_meta": WeakKeyDictionary()}
 
     @property
     def n_report(self) -> int:
@@ -68,7 +74,9 @@ class Classification:
     @property
     def evaluation_passes(self) -> float:
         """Forward-and-backward passes of one `evaluate`; a forward pass alone counts one third."""
-        batches = -(-self.data.sizes["train"] // self.search_recipe.batch_size)
+        from oche import training
+
+        batches = training.n_batches(self.data, "train", self.search_recipe.batch_size)
         return self.search_recipe.epochs * batches + _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
 
     def describe(self) -> dict[str, Any]:
@@ -89,6 +97,7 @@ class Classification:
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
         """The network of a point, with fresh weights."""
+        arguments = {**space.arguments, **(self.final if final else {})}
         built = space.build(dna, seed=seed, **(self.final if final else {}))
         from torch import nn
 
@@ -96,6 +105,13 @@ class Classification:
             raise SpaceError(
                 f"program {space.name!r}: got a {type(built).__name__}; allowed for classification: something that builds a torch module"
             )
+        if final:
+            self._meta[built] = {
+                "space": space.name,
+                "arguments": {k: v for k, v in arguments.items() if isinstance(v, (bool, int, float, str, type(None)))},
+                "decisions": {k: list(v) if isinstance(v, tuple) else v for k, v in space.root.decisions(space.lift(dna)).items()},
+                "arch": architecture(space.root, space.lift(dna)),
+            }
         return built
 
     def evaluate(self, child: Any, seed: int) -> Feedback:
@@ -129,7 +145,7 @@ class Classification:
 
         # The seed of a report is a hash of the run's seed and the DNA, so it names the network.
         path = Path(self.keep) / f"network-{seed:016x}.pt"
-        training.save(path, child, {"seed": seed, "test": test}, self.data)
+        training.save(path, child, {**self._meta.get(child, {}), "seed": seed, "test": test}, self.data)
         return {"network": str(path)}
 
     def _size(self, child: Any) -> dict[str, float]:

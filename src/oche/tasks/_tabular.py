@@ -39,6 +39,11 @@ class Tabular:
         self.metric = self.reported[0]
         self.name = f"tabular:{table}/{dataset}"
 
+    @property
+    def n_report(self) -> int | None:
+        """Number of images behind a reported result."""
+        return self.table.items(dataset=self.dataset, split=self.reported[0])
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Workers read the table themselves; its arrays need not travel.
         return (Tabular, (self.space_name, self.dataset, self.search, self.reported))

@@ -196,7 +196,9 @@ def _resume(
         raise ResumeError(f"checkpoint: got {str(path)!r}, which is not one ({error}); allowed: a file of an earlier training") from error
     differing = sorted(key for key in identity if found.get(key) != identity[key])
     if differing:
-        raise ResumeError(f"checkpoint {path}: got another training, {', '.join(differing)} differ; allowed: the same; delete it to start anew")
+        raise ResumeError(
+            f"checkpoint {path}: got another training, {', '.join(differing)} differ; allowed: the same; delete it to start anew"
+        )
     try:
         model.load_state_dict(state["model"])
     except RuntimeError as error:

@@ -107,8 +107,9 @@ _PRESETS = {
     # Ours: on 20 random cells of NAS-Bench-201 (8 channels, one cell a stage) half a second a training, and the largest spread over
     # cells for the spread over seeds. With a lower rate or more epochs the cells come out nearly alike.
     "digits": Recipe(name="digits", epochs=6, batch_size=64, lr=0.2, weight_decay=5e-4, grad_clip=5.0),
-    # Ours: small subsets of CIFAR-10 on a CPU.
-    "cifar10-small": Recipe(name="cifar10-small", epochs=12, batch_size=64, lr=0.1, weight_decay=5e-4, augment="crop+flip", grad_clip=5.0),
+    # Ours: 2,500 images, cells of 4 channels. A short training underfits, so crops only hurt it: mean valid accuracy of four cells
+    # after 8 epochs 33.7 with crop+flip in batches of 64, 36.9 in batches of 32; then 39.5 without augmentation, 40.1 with flips alone.
+    "cifar10-small": Recipe(name="cifar10-small", epochs=12, batch_size=32, lr=0.1, weight_decay=5e-4, augment="flip", grad_clip=5.0),
     # Dong and Yang 2020: the 200-epoch schedule of NAS-Bench-201.
     "nasbench201": Recipe(name="nasbench201", epochs=200, batch_size=256, lr=0.1, weight_decay=5e-4, augment="crop+flip"),
 }

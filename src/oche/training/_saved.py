@@ -62,7 +62,9 @@ def save(path: str | os.PathLike[str], model: nn.Module, meta: Mapping[str, Any]
     try:
         text = json.dumps(whole, sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(f"meta: got a value that is not JSON ({error}); allowed: text, finite numbers, None, lists and dicts") from error
+        raise ArgumentError(
+            f"meta: got a value that is not JSON ({error}); allowed: text, finite numbers, None, lists and dicts"
+        ) from error
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     with files.atomic(path) as temporary:
         torch.save({"schema": _SCHEMA, "meta": text, "weights": state}, temporary)
@@ -83,14 +85,18 @@ def load(path: str | os.PathLike[str], build: Callable[[dict[str, Any]], nn.Modu
         state = torch.load(path, map_location="cpu", weights_only=True)
         schema, meta, weights = state["schema"], json.loads(state["meta"]), state["weights"]
     except Exception as error:  # unpickling foreign bytes raises anything
-        raise DataError(f"network file: got {str(path)!r}, which is not one ({error}); allowed: a file that oche.training.save wrote") from error
+        # torch's own message has many lines and proposes to load without `weights_only`, which is never right here.
+        said = str(error).partition("\n")[0] if isinstance(error, OSError) else type(error).__name__
+        raise DataError(f"network file: got {str(path)!r}, which is not one ({said}); allowed: a file that oche.training.save wrote") from error
     if schema != _SCHEMA:
         raise DataError(f"network file {str(path)!r}: got schema {schema!r}; allowed: {_SCHEMA!r}; use the version of oche that wrote it")
     model = build(meta)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise DataError(f"network file {str(path)!r}: got weights of another network ({error}); allowed: the program it was saved from") from error
+        raise DataError(
+            f"network file {str(path)!r}: got weights of another network ({error}); allowed: the program it was saved from"
+        ) from error
     return Saved(model.to(device).eval(), meta)
 
 

@@ -1,7 +1,7 @@
 """How much work a piece of code is, counted and not timed, so that equal cost means the same on every run and machine.
 
-Two things make a step of a network slow: the number of operators that are called, and the arithmetic inside them. Both are counted
-exactly; `Work.units` adds them with fixed weights. Measured seconds still go into every record: a report shows both.
+Three things make a step of a network slow: the operators that are called, the numbers they write, and the arithmetic inside them. All
+are counted exactly; `Work.units` adds them with fixed weights. Measured seconds still go into every record: a report shows both.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-# One operator call weighs as much as this many floating-point operations: what small and large steps of NAS-Bench-201 networks
-# cost on one thread of a 2020s server processor, see benchmarks/work.py.
-FLOPS_PER_CALL = 1_000_000
+# Microseconds of one thread of a 2020s server processor, fitted to children and supernets of several sizes: see benchmarks/work.py.
+PER_CALL = 20.0
+PER_NUMBER = 1.5e-3
+PER_FLOP = 1e-5
 
 
 @dataclass(frozen=True)
@@ -24,27 +25,34 @@ class Work:
     """Counted work.
 
     Args:
-        calls: Operators called.
+        calls: Operators called, views of the same memory left out.
+        numbers: Numbers that they wrote.
         flops: Floating-point operations of convolutions and matrix products.
     """
 
     calls: int
+    numbers: int
     flops: int
 
     @property
     def units(self) -> float:
-        """Both in one number, in floating-point operations."""
-        return self.calls * FLOPS_PER_CALL + self.flops
+        """All in one number, roughly microseconds of one thread."""
+        return self.calls * PER_CALL + self.numbers * PER_NUMBER + self.flops * PER_FLOP
 
 
 class _Calls(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.n = 0
+        self.calls = 0
+        self.numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.n += 1
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self.calls += 1
+            made = result if isinstance(result, (tuple, list)) else (result,)
+            self.numbers += sum(t.numel() for t in made if isinstance(t, torch.Tensor))
+        return result
 
 
 def count_work(step: Callable[[], Any]) -> Work:
@@ -52,4 +60,4 @@ def count_work(step: Callable[[], Any]) -> Work:
     calls = _Calls()
     with torch.random.fork_rng(devices=[]), FlopCounterMode(display=False) as flops, calls:
         step()
-    return Work(calls.n, int(flops.get_total_flops()))
+    return Work(calls.calls, calls.numbers, int(flops.get_total_flops()))

@@ -109,7 +109,9 @@ def _read_group(node: int, group: str, first: int) -> list[str]:
     for source in range(max(node, len(parts))):
         number = first + source
         if source >= len(parts):
-            raise ArgumentError(f"edge {number}: missing (node {node} from node {source}) in {group!r}; allowed: {node} parts for node {node}")
+            raise ArgumentError(
+                f"edge {number}: missing (node {node} from node {source}) in {group!r}; allowed: {node} parts for node {node}"
+            )
         if source >= node:
             raise ArgumentError(f"cell: got {len(parts)} parts for node {node} in {group!r}; allowed: {node}, one per earlier node")
         op, mark, origin = parts[source].partition("~")

@@ -36,6 +36,7 @@ class Cell(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features of the last node, of the shape of `x`."""
         states = [x]
         for node in self.nodes:
             states.append(node(*states))
@@ -70,6 +71,7 @@ class NasBench201(nn.Module):
         self.head = Classifier(channels * 2 ** (_STAGES - 1), classes, affine)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
         return self.head(self.stages(self.stem(x)))
 
     @staticmethod

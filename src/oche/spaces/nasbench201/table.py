@@ -29,6 +29,13 @@ ROWS = len(OPS) ** len(EDGES)
 _COLUMN = re.compile(r"(?P<dataset>.+)_(?P<split>valid|test)_(?P<epochs>\d+)")
 _GZIP_MAGIC = b"\x1f\x8b"
 
+#: Images behind one accuracy, by data set and split: Dong and Yang 2020, section 2.2.
+ITEMS = {
+    "cifar10": {"valid": 25_000, "test": 10_000},
+    "cifar100": {"valid": 5_000, "test": 5_000},
+    "imagenet16_120": {"valid": 3_000, "test": 3_000},
+}
+
 #: (data set, epochs, split)
 Fidelity = tuple[str, int, str]
 
@@ -104,6 +111,10 @@ class Table:
         """Standard deviation over the whole population (divided by its size), as in `mean`."""
         values = self._column(dataset, epochs, split)
         return float(self._by_class(values).std() if unique else values.std())
+
+    def items(self, *, dataset: str, split: str) -> int | None:
+        """Images behind one accuracy, or None where that is not known."""
+        return ITEMS.get(_dataset_name(dataset), {}).get(split)
 
     def best(self, *, dataset: str, epochs: int, split: str) -> tuple[int, str, float]:
         """Index, cell and accuracy of the best cell; of equal ones the first."""
@@ -226,8 +237,10 @@ def _classes(header: list[str], body: list[list[str]]) -> list[str]:
 def _numbers(path: str, name: str, values: list[float]) -> NDArray[np.float64]:
     array = np.array(values, dtype=np.float64)
     # A column that ends at 1 holds fractions: mixed with percent they would be compared in silence.
-    if not (np.isfinite(array).all() and 0 <= array.min() and 1 < array.max() <= 100):
-        raise DataError(f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: accuracies in percent, 0 to 100")
+    if not (np.isfinite(array).all() and array.min() >= 0 and 1 < array.max() <= 100):
+        raise DataError(
+            f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: accuracies in percent, 0 to 100"
+        )
     array.setflags(write=False)
     return array
 

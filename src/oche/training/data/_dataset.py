@@ -105,7 +105,13 @@ class DataSet:
 
     def describe(self) -> dict[str, Any]:
         """What two results must share of the data to be comparable, as JSON values."""
-        return {"name": self.name, "fingerprint": self.fingerprint, "sizes": self.sizes, "shape": list(self.shape), "classes": self.n_classes}
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "sizes": self.sizes,
+            "shape": list(self.shape),
+            "classes": self.n_classes,
+        }
 
     def subset(self, n: int) -> DataSet:
         """The first n items of `train` and `valid` together, in proportion to their sizes; `test` stays whole.

@@ -16,9 +16,9 @@ def digits() -> DataSet:
     """
     from sklearn.datasets import load_digits
 
-    raw = load_digits()
-    x = raw.images.astype(np.float32)[:, None]
-    y = raw.target.astype(np.int64)
+    pixels, classes = load_digits(return_X_y=True)
+    x = np.asarray(pixels, dtype=np.float32).reshape(-1, 1, 8, 8)
+    y = np.asarray(classes, dtype=np.int64)
     splits = fixed_splits(y, {"train": 600, "valid": 600, "test": 597})
     mean, std = moments(x, splits["train"])
     return DataSet("digits", x, y, splits, tuple(str(d) for d in range(10)), mean, std, origin="digits")

@@ -7,6 +7,7 @@ Any number of processes may do this at once: each writes under a temporary name 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import logging
 from dataclasses import dataclass
@@ -66,9 +67,7 @@ CIFAR10 = HubImages(
 )
 
 # The evaluated papers use the CIFAR-10 constants for CIFAR-100 too.
-CIFAR100 = HubImages(
-    "cifar100", "uoft-cs/cifar100", 32, "img", "fine_label", tuple(str(i) for i in range(100)), _CIFAR_MEAN, _CIFAR_STD
-)
+CIFAR100 = HubImages("cifar100", "uoft-cs/cifar100", 32, "img", "fine_label", tuple(str(i) for i in range(100)), _CIFAR_MEAN, _CIFAR_STD)
 
 
 def cifar10(path: str | None = None) -> DataSet:
@@ -120,7 +119,7 @@ def _find(images: HubImages, path: str | None) -> Path:
 def _download(images: HubImages, folder: Path) -> Path:
     """Fetch an image set from the hub into `folder`, in the layout in which the hub keeps it."""
     try:
-        import datasets
+        datasets = importlib.import_module("datasets")
     except ImportError as error:
         missing = MissingExtraError("datasets", "data")
         place = f"train-*.parquet and test-*.parquet in {folder} or in OCHE_DATA/{images.name}"
@@ -174,7 +173,8 @@ def _decode(images: HubImages, split: str, file: Path) -> tuple[NDArray[np.uint8
         y = table.column(images.label).to_numpy().astype(np.int64)
     except (pyarrow.ArrowException, KeyError, OSError, ValueError) as error:
         raise DataError(
-            f"data file {file}: cannot be read as {images.name!r} ({error}); allowed: columns {images.image!r} (bytes, path) and {images.label!r}"
+            f"data file {file}: cannot be read as {images.name!r} ({error}); "
+            f"allowed: columns {images.image!r} (bytes, path) and {images.label!r}"
         ) from error
     if len(y) and not 0 <= y.min() <= y.max() < len(images.class_names):
         raise DataError(f"data file {file}: got labels {y.min()} to {y.max()}; allowed: 0 to {len(images.class_names) - 1}")

@@ -174,4 +174,6 @@ def _shaped(file: Path, values: NDArray[np.float32], shape: Sequence[int]) -> ND
     try:
         return values.reshape(len(values), *shape)
     except ValueError as error:
-        raise DataError(f"CSV file {file}: got shape {tuple(shape)} for {values.shape[1]} features; allowed: a product equal to that") from error
+        raise DataError(
+            f"CSV file {file}: got shape {tuple(shape)} for {values.shape[1]} features; allowed: one with as many values"
+        ) from error

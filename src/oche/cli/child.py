@@ -1,0 +1,201 @@
+"""`oche child`: a found network as a file: built, trained, shown, used for prediction, exported.
+
+A network file holds weights and JSON and never code. A network of a user's own program is built again from the file that the user
+names with --program; nothing is run because a network file says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oche.cli import _compose as compose
+from oche.cli import _options as option
+from oche.cli._network import describe, open_network, read_meta
+from oche.cli._output import Output
+from oche.errors import ArgumentError, DNAError
+
+command = typer.Typer(help="Work with a found network: build, show, predict, export.", no_args_is_help=True)
+
+Net = Annotated[Path, typer.Argument(help="Network file, e.g. out/best.pt.", metavar="NET")]
+ProgramOption = Annotated[str | None, typer.Option("--program", help="file.py:Name that built the network; not needed for a space.")]
+Best = Annotated[Path | None, typer.Option("--best", help="best.json of a search: which member to build.")]
+Dna = Annotated[str | None, typer.Option("--dna", help="Which member, as a list: '0,3,1'; '-' where a choice is not active.")]
+Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
+
+
+@command.command()
+def build(
+    program: option.Program,
+    out: Annotated[Path, typer.Option("--out", help="Network file to write.")] = Path("net.pt"),
+    best: Best = None,
+    dna: Dna = None,
+    decisions: Decisions = None,
+    data: option.DataText = None,
+    recipe: option.RecipeText = None,
+    final: option.FinalText = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights and training.", min=0)] = 0,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Build a member of a space, train it if --data is given, and save it.
+
+    Example: oche child build net.py:Net --best out/best.json --data digits --out net.pt
+    """
+    from oche import training
+    from oche.cli._program import load_space
+
+    output = Output(as_json, quiet)
+    space, source = load_space(program)
+    chosen = choose(space, best, dna, decisions)
+    arguments = compose.settings(final, "--final")
+    loaded = training.data.load(data) if data is not None else None
+    task = compose.task(None, data, recipe) if loaded is not None else None
+    if task is not None:
+        arguments = {**task.arguments(space), **arguments}
+    child = space.build(chosen, seed=seed, **arguments)
+    metrics = dict(task.report(child, seed).metrics) if task is not None else {}
+    meta = describe(space, source.text, chosen, arguments, seed, metrics)
+    training.save(out, child, meta, data=loaded)
+    output.result({"path": str(out), **meta}, f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {_said(meta)}")
+
+
+@command.command()
+def show(net: Net, as_json: option.Json = False, quiet: option.Quiet = False) -> None:
+    """Say what a network file holds.
+
+    Example: oche child show out/best.pt
+    """
+    output = Output(as_json, quiet)
+    meta = read_meta(net)
+    output.table(("what", "value"), [(k, v) for k, v in meta.items() if k != "input"])
+    output.result(meta, f"{net}: {meta.get('space', '?')}, {_said(meta)}")
+
+
+@command.command()
+def predict(
+    net: Net,
+    program: ProgramOption = None,
+    data: option.DataText = None,
+    split: Annotated[str, typer.Option("--split", help="Split of the data set: train, valid or test.")] = "test",
+    inputs: Annotated[Path | None, typer.Option("--input", help="Instead of --data: a .npy file of raw inputs, (n, ...).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for the class and its probability, one line per input.")] = None,
+    device: option.Device = None,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Predict classes with a saved network; with --data also its accuracy.
+
+    Example: oche child predict out/best.pt --program net.py:Net --data digits
+    """
+    import numpy as np
+
+    from oche.files import write_text
+
+    output = Output(as_json, quiet)
+    saved = open_network(net, program, device)
+    x, y = _inputs(data, split, inputs)
+    probabilities = saved.predict(x)
+    names = saved.meta.get("input", {}).get("classes") or [str(i) for i in range(probabilities.shape[1])]
+    classes = probabilities.argmax(1)
+    value: dict[str, Any] = {"n": len(classes), "classes": [names[c] for c in classes[:20]]}
+    said = f"{len(classes)} predictions"
+    if y is not None:
+        value["accuracy"] = 100 * float(np.mean(classes == y))
+        said += f", {value['accuracy']:.2f} % right on {split} of {data}"
+    if out is not None:
+        lines = [f"{names[c]},{p[c]:.6f}" for c, p in zip(classes, probabilities, strict=True)]
+        write_text(out, "class,probability\n" + "\n".join(lines) + "\n")
+        value["path"], said = str(out), f"{said}; wrote {out}"
+    output.result(value, said)
+
+
+@command.command()
+def export(
+    net: Net,
+    out: Annotated[Path, typer.Option("--out", help="File to write: .onnx or .pt2.")],
+    program: ProgramOption = None,
+    format: Annotated[str | None, typer.Option("--format", help="onnx or torch.export; by the ending of --out if absent.")] = None,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Write a saved network for other programs to run. It takes normalized inputs and gives scores.
+
+    Example: oche child export out/best.pt --program net.py:Net --out net.onnx
+    """
+    import torch
+
+    from oche import training
+
+    output = Output(as_json, quiet)
+    formats = {".onnx": "onnx", ".pt2": "torch.export"}
+    chosen = format or formats.get(out.suffix)
+    if chosen is None:
+        raise ArgumentError(f"--out: got {str(out)!r}; allowed: a name that ends in .onnx or .pt2, or --format")
+    saved = open_network(net, program)
+    shape = saved.meta.get("input", {}).get("shape")
+    if shape is None:
+        raise ArgumentError(f"network file {str(net)!r}: got no input shape; allowed: a network that was built with --data")
+    path = training.export(saved.model, out, chosen, torch.zeros(2, *shape))
+    output.result({"path": str(path), "format": chosen}, f"wrote {path} ({chosen})")
+
+
+def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None) -> Any:
+    """The DNA that exactly one of three options names, checked against the space."""
+    from oche.program import DNA
+
+    if sum(o is not None for o in (best, dna, decisions)) != 1:
+        raise ArgumentError("member: allowed: exactly one of --best, --dna and --decisions; for example --best out/best.json")
+    if decisions is not None:
+        return space.encode_decisions({k: str(v) for k, v in compose.settings(decisions, "--decisions").items()})
+    if best is not None:
+        from oche.cli._results import read_best
+
+        value = read_best(best)
+        if value["fingerprint"] != space.fingerprint:
+            raise DNAError(f"best file {best}: got a member of {value['space']!r}; allowed: a member of {space.name!r}; give its program")
+        chosen = DNA(tuple(value["dna"]))
+    else:
+        chosen = DNA(tuple(_gene(part) for part in str(dna).split(",")))
+    space.validate(chosen)
+    return chosen
+
+
+def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Any, Any]:
+    import numpy as np
+
+    from oche import training
+
+    if (data is None) == (inputs is None):
+        raise ArgumentError("inputs: allowed: exactly one of --data and --input; for example --data digits")
+    if data is not None:
+        loaded = training.data.load(data)
+        if split not in loaded.splits:
+            raise ArgumentError(f"--split: got {split!r}; allowed: {', '.join(loaded.splits)}")
+        rows = loaded.splits[split]
+        return loaded.x[rows], loaded.y[rows]
+    try:
+        return np.load(str(inputs), allow_pickle=False), None
+    except (OSError, ValueError) as error:
+        raise ArgumentError(f"--input: got {str(inputs)!r}, which cannot be read ({error}); allowed: a .npy file of numbers") from None
+
+
+def _gene(text: str) -> int | float | None:
+    word = text.strip()
+    if word in ("-", "None", "null"):
+        return None
+    try:
+        return int(word)
+    except ValueError:
+        pass
+    try:
+        return float(word)
+    except ValueError:
+        raise ArgumentError(f"--dna: got {text!r}; allowed: numbers and '-', separated by commas") from None
+
+
+def _said(meta: dict[str, Any]) -> str:
+    metrics = meta.get("metrics", {})
+    return ", ".join(f"{k} {metrics[k]:.2f} %" for k in ("valid", "test") if k in metrics) or "not trained"

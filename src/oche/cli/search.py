@@ -1,0 +1,218 @@
+"""`oche search`: search a program, compare with random members and random search, leave records and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oche.cli import _compose as compose
+from oche.cli import _options as option
+from oche.cli._output import Output
+from oche.errors import TrainingError
+
+WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
+WithRandom = Annotated[bool, typer.Option("--random-search/--no-random-search", help="Run random search at equal cost, to compare.")]
+Members = Annotated[int, typer.Option("--members", help="How many random members the baseline trains.", min=2)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that was asked for, checked and made, before any work is done."""
+
+    space: Any
+    program: str
+    algorithm: str
+    task: Any
+    budget: Any
+    seeds: int | list[int]
+    members: int
+    random_search: bool
+    common: dict[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        size = self.space.size
+        return {
+            "program": self.program,
+            "space": self.space.name,
+            "size": size if isinstance(size, int) else None,
+            "decisions": len(self.space.points),
+            "algorithm": self.algorithm,
+            "task": self.task.describe(),
+            "budget": self.budget.limits() if self.budget is not None else None,
+            "seeds": self.seeds,
+            "members": self.members,
+            "random_search": self.random_search,
+            "executor": self.common["executor"],
+            "parallel": self.common["parallel"],
+            "threads": self.common["threads"],
+        }
+
+
+def command(
+    context: typer.Context,
+    program: option.Program,
+    algorithm: option.AlgorithmText = None,
+    mixer: option.MixerText = None,
+    scheme: option.SchemeText = None,
+    weighting: option.WeightingText = None,
+    task: option.TaskText = None,
+    data: option.DataText = None,
+    recipe: option.RecipeText = None,
+    search_recipe: option.SearchRecipe = None,
+    final: option.FinalText = None,
+    seeds: option.Seeds = "1",
+    budget: option.BudgetText = None,
+    store: option.StoreText = None,
+    out: option.Out = None,
+    executor: option.ExecutorText = "serial",
+    parallel: option.Parallel = 1,
+    threads: option.Threads = 1,
+    device: option.Device = None,
+    name: option.Name = None,
+    baseline: WithBaseline = True,
+    random_search: WithRandom = True,
+    members: Members = 8,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+    dry_run: option.DryRun = False,
+) -> None:
+    """Search a program with choices, train what was found, and judge it against random.
+
+    Example: oche search net.py:Net --algorithm pc-darts --data digits --seeds 5 --store runs.db --out out/
+    """
+    from oche.cli import _results as results
+    from oche.cli._program import load_space
+
+    output = Output(as_json, quiet)
+    space, source = load_space(program)
+    chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
+    plan = Plan(
+        space,
+        source.text,
+        chosen,
+        compose.task(task, data, recipe, search_recipe, final, device),
+        compose.budget(budget),
+        compose.seeds(seeds),
+        members if baseline else 0,
+        random_search and chosen.partition("?")[0] != "random",
+        {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
+    )
+    if dry_run:
+        described = plan.describe()
+        output.table(("what", "value"), described.items())
+        output.result(described, f"would run {_count(plan.seeds)} searches of {space.name} by {chosen}")
+        return
+    if out is not None:
+        results.prepare(out)
+    title = name or f"{source.text} {chosen} {task or data}"
+    _remember(context, store, title)
+    runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
+    finish(output, plan, runs, base, rs, out)
+
+
+def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, Any]:
+    """The searches, the baseline, and random search at the cost that the searches had.
+
+    Args:
+        plan: What was asked for.
+        name: What the store calls it.
+        keep: Folder for the networks that the searches end with; None keeps none.
+    """
+    import oche
+
+    task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
+    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
+    base = rs = None
+    if plan.members:
+        shared = {key: value for key, value in plan.common.items() if key != "parallel"}
+        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
+    if plan.random_search:
+        limit = runs.equal_budget()
+        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=plan.seeds, name=f"{name} random search", **plan.common)
+    return runs, base, rs
+
+
+def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:
+    """Write, judge, print.
+
+    Raises:
+        TrainingError: every search failed; records are written all the same.
+    """
+    from oche.cli import _results as results
+
+    records = [record for part in (runs, base, rs) if part is not None for record in part.records]
+    files: dict[str, str] = {}
+    if out is not None:
+        files["records"] = str(results.write_records(out, records))
+    best = _best(runs.records)
+    if best is None:
+        raise TrainingError(f"search: got no result, all {len(runs.records)} runs failed; the first: {runs.records[0].reason}")
+    report, text = _verdict(records)
+    if out is not None:
+        files |= _write(out, plan, best, report)
+    text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    text += "".join(f"\n{what}: {path}" for what, path in files.items())
+    short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
+    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
+
+
+def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
+    """The report and its text; None and the reason where there is nothing to compare with, or too few runs."""
+    from oche.cli.judge import judge
+    from oche.errors import JudgeError
+
+    try:
+        report = judge(list(records))
+    except JudgeError as error:
+        return None, f"no verdict: {error}"
+    return report, str(report)
+
+
+def _write(out: Path, plan: Plan, best: Any, report: Any) -> dict[str, str]:
+    """Everything but the records; the paths by what they hold."""
+    from oche.cli import _results as results
+    from oche.cli.judge import save
+
+    files = {}
+    if report is not None:
+        save(report, out)
+        files |= {"report": str(out / "report.html"), "report_json": str(out / "report.json")}
+    files["best"] = str(results.write_best(out, best, plan.program))
+    network = results.write_network(out, best, plan.space, plan.program, plan.task)
+    return files | ({"network": str(network)} if network is not None else {})
+
+
+def _best(records: Sequence[Any]) -> Any:
+    """Of the finished searches the one whose pick was best on `valid`; `test` decides nothing."""
+    done = [r for r in records if r.status == "done"]
+    if not done:
+        return None
+    if all("valid" in r.metrics for r in done):
+        return max(done, key=lambda r: r.metrics["valid"])
+    return (max if done[0].direction == "max" else min)(done, key=lambda r: r.value)
+
+
+def _decisions(record: Any) -> str:
+    return record.arch or ", ".join(f"{k}={v}" for k, v in record.decisions.items())
+
+
+def _count(seeds: int | list[int]) -> int:
+    return seeds if isinstance(seeds, int) else len(seeds)
+
+
+def _remember(context: typer.Context, store: str | None, name: str) -> None:
+    """Keep the command's words in the store, for `oche runs resume`."""
+    words = (context.find_root().obj or {}).get("words")
+    if store is None or words is None:
+        return
+    from oche.cli._commands import remember
+    from oche.store import Store
+
+    with Store(store) as opened:
+        opened.runs()  # a file that is not a store is refused before anything is written beside it
+        remember(opened, name, words)

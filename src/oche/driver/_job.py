@@ -1,0 +1,82 @@
+"""Program, task and flow, made to fit each other before anything is spent."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from oche import algorithms, flows
+from oche.errors import SpaceError
+from oche.files import digest
+from oche.loop.registry import parse
+from oche.program import Space, as_space
+from oche.tasks import as_task
+
+
+class Job:
+    """Program, task and flow, made to fit each other."""
+
+    def __init__(self, program: Any, task: Any, flow: Any, arguments: Mapping[str, Any]) -> None:
+        self.task = as_task(task)
+        self.flow = flows.get(flow)
+        space = _space_of(program, arguments)
+        missing = self.task.arguments(space) if hasattr(self.task, "arguments") else {}
+        if missing:
+            space = space.with_arguments(**missing)
+        if not space.points:
+            raise SpaceError(f"program {space.name!r}: got no choices; allowed: a program with at least one, see oche.oneof")
+        self.space = self.flow.space(space)
+        self.source = _source_digest(space.program)
+
+    def protocol(self) -> dict[str, Any]:
+        """What records must share to be compared: the task, and the size of the program."""
+        return {**self.task.describe(), "arguments": _plain_arguments(self.space.arguments)}
+
+    def identity(self, algorithm: str, mode: str) -> dict[str, Any]:
+        """What makes two runs the same run, apart from seed and budget."""
+        return {
+            "mode": mode,
+            "space": self.space.name,
+            "fingerprint": self.space.fingerprint,
+            "source": self.source,
+            "algorithm": algorithm,
+            "flow": self.flow.name,
+            "protocol": self.protocol(),
+        }
+
+
+def _space_of(program: Any, arguments: Mapping[str, Any]) -> Space:
+    if isinstance(program, str):
+        from oche import spaces
+
+        return spaces.get(program, **arguments)
+    if isinstance(program, Space):
+        return program.with_arguments(**arguments) if arguments else program
+    return as_space(program, **arguments)
+
+
+def algorithm_text(algorithm: Any) -> str:
+    """The algorithm as a record names it: `name` or `name?key=value` with the registered name."""
+    if isinstance(algorithm, str):
+        name, settings = parse(algorithm)
+        name = algorithms.registry.entry(name).name
+    else:
+        kind = algorithm if isinstance(algorithm, type) else type(algorithm)
+        name = getattr(algorithm, "name", None) or kind.__name__
+        settings = {} if isinstance(algorithm, type) else dict(getattr(algorithm, "settings", {}))
+    shown = "&".join(f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in sorted(settings.items()) if v is not None)
+    return f"{name}?{shown}" if shown else name
+
+
+def _plain_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v if isinstance(v, (bool, int, float, str, type(None))) else repr(v) for k, v in sorted(arguments.items())}
+
+
+def _source_digest(program: Any) -> str | None:
+    """Hash of the program's source text, None where there is none to read (interactive sessions, data)."""
+    try:
+        return digest(inspect.getsource(program))[:16]
+    except (TypeError, OSError):
+        return None

@@ -1,0 +1,135 @@
+"""From the end of a run to its record."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import oche
+from oche.driver._job import Job, algorithm_text
+from oche.errors import ArgumentError
+from oche.loop import Plan
+from oche.loop.contracts import Cost, Feedback
+from oche.loop.registry import canonical, parse
+from oche.store.record import Record
+from oche.tasks import architecture
+
+#: A report reads these of a final training's metrics as fields of their own.
+_SIZE_METRICS = ("params", "macs")
+
+
+def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
+    text = algorithm_text(algorithm)
+    found = kind or ("random_search" if canonical(parse(text)[0]) == "random" else "search")
+
+    def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
+        return _record(job, text, found, plan, run, pick, feedback, cost)
+
+    return make
+
+
+def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
+    task, root = job.task, job.space.root
+    dna = job.space.lift(pick.dna) if pick is not None else None
+    metrics = {**_search_metrics(pick), **{k: v for k, v in feedback.metrics.items() if k not in _SIZE_METRICS}}
+    size = {k: int(feedback.metrics[k]) if k in feedback.metrics else None for k in _SIZE_METRICS}
+    searched = kind != "random"
+    return Record(
+        kind=kind,
+        algorithm=algorithm,
+        space=job.space.name,
+        fingerprint=root.fingerprint,
+        task=task.name,
+        protocol=job.protocol(),
+        metric=task.metric,
+        direction=task.direction,
+        unit=task.unit,
+        metrics=metrics,
+        search_seed=run.seed if searched else None,
+        train_seed=run.report_seed(pick.dna, 0 if searched else pick.replicate) if pick is not None else None,
+        dna=list(dna.flat) if dna is not None else None,
+        arch=architecture(root, dna) if dna is not None else None,
+        decisions=root.decisions(dna) if dna is not None else {},
+        budget=plan.budget.to_json() if plan.budget and searched else {},
+        cost={part: spent.to_json() for part, spent in cost.items()},
+        curves=feedback.curves,
+        n_report=getattr(task, "n_report", None),
+        settings=_settings(plan, job, pick, run.seed if not searched else None),
+        env=environment(getattr(task, "device", "cpu"), plan.threads),
+        artifacts=feedback.artifacts,
+        status="done" if feedback.ok else "failed",
+        reason=feedback.reason,
+        params=size["params"],
+        macs=size["macs"],
+    )
+
+
+def _search_metrics(pick: Any) -> dict[str, float]:
+    """The search signal of the pick, as `valid`, whichever kind of search it was."""
+    if pick is None:
+        return {}
+    found = {k: float(v) for k, v in pick.proposal.info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    feedback = pick.feedback if pick.phase == "search" else None
+    if feedback is not None and feedback.ok:
+        found.update(feedback.metrics)
+        if "valid" not in found and isinstance(feedback.reward, float):
+            found["valid"] = feedback.reward
+    return found
+
+
+def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "flow": job.flow.name,
+        "parallel": plan.parallel,
+        "order": plan.order,
+        "threads": plan.threads,
+        "sampler": "uniform-decisions",
+        "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
+        "source": job.source,
+    }
+    if draw_seed is not None:
+        settings["draw_seed"] = draw_seed
+        settings["member"] = pick.proposal.id if pick is not None else None
+    return settings
+
+
+def environment(device: str, threads: int) -> dict[str, Any]:
+    """Versions and machine, for records."""
+    torch = sys.modules.get("torch")
+    return {
+        "oche": oche.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__ if torch is not None else None,
+        "device": device,
+        "threads": threads,
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
+
+
+def population(job: Job) -> Record:
+    """One record that stands for every member of the space."""
+    values = getattr(job.task, "population", None)
+    if values is None:
+        raise ArgumentError(f"baseline n='all': got task {job.task.name!r}, which trains each member; allowed: tables; give a number")
+    members = sorted(values())
+    counted: dict[float, int] = {}
+    for value in members:
+        counted[value] = counted.get(value, 0) + 1
+    return Record(
+        kind="population",
+        algorithm="random",
+        space=job.space.name,
+        fingerprint=job.space.root.fingerprint,
+        task=job.task.name,
+        protocol=job.protocol(),
+        metric=job.task.metric,
+        direction=job.task.direction,
+        unit=job.task.unit,
+        metrics={job.task.metric: sum(members) / len(members)},
+        curves={"members": [[count, value] for value, count in counted.items()]},
+        settings={"members": len(members), "sampler": "all members"},
+        env=environment("cpu", 1),
+    )

@@ -1,0 +1,192 @@
+"""`search` and `baseline`.
+
+Whatever the algorithm, a search of networks ends in one final training of its pick, by the recipe that random members of the same space
+are trained by.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from oche import algorithms
+from oche.driver._job import Job, algorithm_text
+from oche.driver._records import population, recorder
+from oche.driver._runs import Runs
+from oche.errors import ArgumentError, ResumeError
+from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
+from oche.loop.contracts import Budget
+from oche.loop.workbench import as_factory
+from oche.program import Space
+from oche.store import as_store
+from oche.store.store import BaseStore
+
+
+def search(
+    program: Any,
+    algorithm: Any,
+    task: Any,
+    flow: Any = None,
+    budget: Budget | None = None,
+    seeds: int | Sequence[int] = 1,
+    store: str | os.PathLike[str] | BaseStore | None = None,
+    executor: Any = "serial",
+    parallel: int = 1,
+    *,
+    workers: int | None = None,
+    threads: int = 1,
+    limits: Any = None,
+    order: str = "ask",
+    name: str = "",
+    progress: bool = True,
+    **arguments: Any,
+) -> Runs:
+    """Search a program with choices, once per seed.
+
+    Args:
+        program: A class, function, node or container with choices; a `Space`; or the name of a ready-made space.
+        algorithm: Settings text such as `pc-darts?k=4`, or an algorithm.
+        task: A task, its text form, or a function of a child whose result is maximized.
+        flow: How decisions are divided between searches; None: one search over all of them.
+        budget: What each run may spend. None: the algorithm's own plan, if it has one.
+        seeds: A count, or a list of seeds.
+        store: A file, a database URL or a store. A search that the store knows goes on where it was.
+        executor: `serial`, `processes` or `ray`, or an executor.
+        parallel: Proposals of one run in flight. The number of workers changes no result; this does, and is recorded.
+        workers: Worker processes; by default one per processor.
+        threads: Threads per trial; recorded, since results are equal bit for bit at equal threads only.
+        limits: Seconds and memory per trial, see `oche.loop.Limits`.
+        order: `ask`, or `arrival` for speed without reproducibility.
+        name: What the store calls it.
+        progress: Show a progress bar where there is a terminal.
+        **arguments: Arguments of the program.
+
+    Returns:
+        The runs; `.best`, `.records`, `[i].trials`, `[i].cost`.
+
+    Raises:
+        OcheError: a setting is not allowed; nothing was spent then.
+        Interrupted: Ctrl-C; everything that ended is in the store.
+
+    Example:
+        >>> import oche
+        >>> program = {"x": oche.oneof(list(range(8))), "y": oche.oneof(list(range(8)))}
+        >>> runs = oche.search(program, "random", lambda child: -child["x"] * child["y"], budget=oche.Budget(trials=20))
+        >>> runs.best.record.value
+        0.0
+    """
+    job = Job(program, task, flow, arguments)
+    make = _checked_factory(algorithm)
+    shares_weights = hasattr(make(), "advance")
+    if shares_weights and not hasattr(job.task, "problem"):
+        raise ArgumentError(
+            f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
+        )
+    with _opened(store) as opened:
+        _check_name(opened, name, job.space.root)
+        runs = []
+        for seed in _seed_list(seeds):
+            settings = job.identity(algorithm_text(algorithm), "search")
+            plan = Plan(seed, budget, settings, name, parallel, order, threads)
+            record = recorder(job, algorithm, plan)
+            if shares_weights:
+                log = plan.open(WeightSharingRun.kind, opened)
+                folder = opened.checkpoint_dir(plan.id) if opened is not None else None
+                runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
+            else:
+                runs.append(AskTellRun(job.space, make(), plan, plan.open(AskTellRun.kind, opened), make_record=record))
+        pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
+        bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
+        title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
+        Engine(runs, pool, bench, title=title, quiet=not progress).run()
+    return Runs(runs, job.space, job.task, algorithm, budget)
+
+
+def baseline(
+    program: Any,
+    task: Any,
+    n: int | str = 8,
+    *,
+    seed: int = 0,
+    store: str | os.PathLike[str] | BaseStore | None = None,
+    executor: Any = "serial",
+    parallel: int | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    limits: Any = None,
+    name: str = "",
+    progress: bool = True,
+    **arguments: Any,
+) -> Runs:
+    """Random members of the space, each trained like the pick of a search: what "better than random" is measured against.
+
+    Args:
+        program: As in `search`; give the very same one.
+        task: As in `search`.
+        n: How many members; or `all`, the exact distribution over the whole space, where the task knows it (tables).
+        seed: Root of the draws and trainings.
+        store, executor, workers, threads, limits, name, progress, arguments: As in `search`.
+        parallel: Members in flight; None: all of them, since they do not depend on each other.
+
+    Source: Yang et al. 2020, section 2; 8 members are theirs.
+    """
+    job = Job(program, task, None, arguments)
+    if n == "all":
+        return Runs([], job.space, job.task, "random", None, [population(job)])
+    if isinstance(n, (str, bool)) or n < 2:
+        raise ArgumentError(f"baseline n: got {n!r}; allowed: a whole number from 2, or 'all'")
+    with _opened(store) as opened:
+        _check_name(opened, name, job.space.root)
+        settings = job.identity("random", "baseline")
+        plan = Plan(seed, Budget(trials=n), settings, name, parallel or n, "ask", threads)
+        make = as_factory("random")
+        run = AskTellRun(
+            job.space,
+            make(),
+            plan,
+            plan.open(AskTellRun.kind, opened),
+            mode="baseline",
+            make_record=recorder(job, "random", plan, kind="random"),
+        )
+        pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
+        title = f"{name or job.space.name} · random members"
+        Engine([run], pool, Workbench(job.space, job.task), title=title, quiet=not progress).run()
+    return Runs([run], job.space, job.task, "random", Budget(trials=n))
+
+
+def _checked_factory(algorithm: Any) -> Any:
+    if isinstance(algorithm, str):
+        algorithms.get(algorithm)  # a wrong name or setting stops here, before anything is spent
+    return as_factory(algorithm)
+
+
+def _seed_list(seeds: int | Sequence[int]) -> list[int]:
+    found = list(range(seeds)) if isinstance(seeds, int) and not isinstance(seeds, bool) else seeds
+    if not isinstance(found, (list, tuple, range)) or not found or len(set(found)) != len(found):
+        raise ArgumentError(f"seeds: got {seeds!r}; allowed: a count from 1, or a list of different whole numbers")
+    return [int(s) for s in found]
+
+
+@contextmanager
+def _opened(store: Any) -> Iterator[BaseStore | None]:
+    """The store of a path is closed at the end; a store that was passed stays open."""
+    opened = as_store(store)
+    try:
+        yield opened
+    finally:
+        if opened is not None and opened is not store:
+            opened.close()
+
+
+def _check_name(store: BaseStore | None, name: str, space: Space) -> None:
+    if store is None or not name:
+        return
+    for run in store.runs(name):
+        found = run.settings.get("fingerprint")
+        if found and found != space.fingerprint:
+            raise ResumeError(
+                f"name {name!r}: got space {space.name!r} ({space.fingerprint[:12]}); allowed: the space that it has in the store, "
+                f"{run.settings.get('space')!r} ({found[:12]}); use another name"
+            )

@@ -1,0 +1,63 @@
+"""The examples run as they stand, and do what they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from oche.files import data_dir
+from tests.cli.conftest import environment
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def run(name: str, code: str = "", timeout: float = 300) -> str:
+    """The output of an example, or of `code` in its folder."""
+    command = [sys.executable, "-c", code] if code else [sys.executable, str(ROOT / "examples" / name)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "examples", env=environment(), timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_there_is_a_test_for_every_example():
+    assert [p.name for p in EXAMPLES] == ["own_loop.py", "own_network.py", "table.py", "use_the_network.py"]
+
+
+def test_own_loop_finds_the_top_of_its_reward():
+    best = {line.split()[0]: float(line.split()[1]) for line in run("own_loop.py").splitlines()}
+    # The reward's maximum is 0.3: cosine, rate 0.1, warm-up 4.
+    assert set(best) == {"random", "regularized-evolution"}
+    assert all(0.2 < value <= 0.3 for value in best.values())
+
+
+def test_the_table_gives_the_published_mean_and_a_verdict():
+    if data_dir() is None or not (data_dir() / "nasbench201.csv.gz").is_file():
+        if os.environ.get("OCHE_TEST_STRICT"):
+            pytest.fail("OCHE_DATA holds no nasbench201.csv.gz")
+        pytest.skip("needs nasbench201.csv.gz in OCHE_DATA")
+    said = run("table.py")
+    assert "regularized-evolution" in said
+    assert "10 + 10 searches" in said or "10" in said.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_own_network_is_searched_by_both_kinds_of_algorithm():
+    said = run("own_network.py", "import own_network; print(own_network.main(epochs=1, trials=5, seeds=2, members=2))")
+    assert "evolution found {'op0':" in said
+    assert "darts found     {'op0':" in said
+    assert "regularized-evolution" in said
+    assert "random search" in said
+
+
+@pytest.mark.slow
+def test_the_found_network_predicts_as_it_was_measured_and_is_exported(tmp_path):
+    code = f"import use_the_network; print(use_the_network.main({str(tmp_path)!r}, epochs=1, trials=2))"
+    said = run("use_the_network.py", code)
+    measured = float(said.split("test ")[1].split(" %")[0])
+    assert round(100 * float(said.splitlines()[-1]), 1) == measured
+    assert {"net.pt2", "net.onnx"} <= {p.name for p in tmp_path.iterdir()}

@@ -33,9 +33,12 @@ main()
 
 
 def command(folder: Path) -> list[str]:
-    algorithm = "pc-darts?epochs=12&warmup=4"
-    return ["search", "nasbench201", "--algorithm", algorithm, "--data", "digits", "--seeds", "3", "--executor", "processes?workers=2",
-            "--members", "3", "--no-random-search", "--store", str(folder / "runs.db"), "--out", str(folder / "out"), "--quiet"]  # fmt: skip
+    return [
+        "search",
+        "nasbench201",
+        *("--algorithm", "pc-darts?epochs=12&warmup=4", "--data", "digits", "--seeds", "3", "--members", "3", "--no-random-search"),
+        *("--executor", "processes?workers=2", "--store", str(folder / "runs.db"), "--out", str(folder / "out"), "--quiet"),
+    ]
 
 
 def environment() -> dict[str, str]:

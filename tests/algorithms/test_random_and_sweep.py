@@ -52,4 +52,7 @@ _RECORDED = Path(__file__).parent / "recorded.json"
 def test_the_first_twenty_proposals_are_as_recorded(text: str) -> None:
     # A change here changes everybody's results: it needs a line in the change log.
     recorded = json.loads(_RECORDED.read_text())
-    assert history(lambda: get(text), "conditional" if text != "regularized-evolution?population=6" else "categorical", 0, 20) == recorded[text]
+    assert (
+        history(lambda: get(text), "conditional" if text != "regularized-evolution?population=6" else "categorical", 0, 20)
+        == recorded[text]
+    )

@@ -176,7 +176,7 @@ def test_other_budgets_size_the_population_from_the_first_four_costs() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"population": 20}, {"population": 30}, {}])
-def test_a_population_that_is_not_smaller_than_the_trials_is_refused(settings: dict[str, int]) -> None:
+def test_a_population_that_is_not_smaller_than_the_trials_is_refused(settings: dict[str, Any]) -> None:
     trials = 20 if settings else 4
     with pytest.raises(BudgetError, match=rf"population: got \d+ with a budget of {trials} trials"):
         _started(Budget(trials=trials), **settings)

@@ -22,7 +22,7 @@ from oche.loop.run import Plan, Run, Trial
 from oche.loop.weight_sharing_run import WeightSharingRun
 from oche.loop.workbench import Workbench, as_factory
 from oche.store.record import Record
-from oche.store.store import Store
+from oche.store.store import BaseStore, Store
 from oche.testing.spaces import ScoreTask, space
 
 SEEDS = (0, 1)
@@ -69,7 +69,7 @@ class Killer:
             os.kill(pid, signal.SIGKILL)
 
 
-def runs_of(kind: str, store: Store, killer: Killer) -> tuple[list[Run], Workbench]:
+def runs_of(kind: str, store: BaseStore, killer: Killer) -> tuple[list[Run], Workbench]:
     made: list[Run] = []
     if kind == "asktell":
         on = space("categorical")
@@ -79,8 +79,8 @@ def runs_of(kind: str, store: Store, killer: Killer) -> tuple[list[Run], Workben
             log = plan.open(AskTellRun.kind, store)
             made.append(AskTellRun(on, algorithm, plan, log, make_record=make_record, observer=killer))
         return made, Workbench(on, SlowScore())
-    sys.path.insert(0, str(Path(__file__).parents[1] / "testing"))
-    from tiny import TinySharing, TinyTask, tiny_space
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from tests.testing.tiny import TinySharing, TinyTask, tiny_space
 
     on = tiny_space()
     for seed in SEEDS:

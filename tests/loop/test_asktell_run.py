@@ -191,6 +191,39 @@ def test_an_endless_algorithm_needs_a_budget_and_a_sweep_does_not() -> None:
     assert [t.dna.flat for t in run.trials] == [(a, b) for a in range(2) for b in range(3)]
 
 
+def test_a_metric_that_is_not_finite_is_a_failed_trial() -> None:
+    class Infinite(ScoreTask):
+        def evaluate(self, child: Any, seed: int) -> Feedback:
+            return Feedback(reward=1.0, metrics={"valid": float("inf")})
+
+    run = _run(Recorder(), Plan(0, Budget(trials=2)), Infinite())
+    assert run.trials[1].feedback is not None
+    assert "metric 'valid': got inf" in run.trials[1].feedback.reason
+
+
+class _Breaks(Recorder):
+    """Fails in the middle of an ask, after it has changed its state."""
+
+    broken = True
+
+    def ask(self, n: int) -> list[Proposal]:
+        if self.broken and self.asked == 4:
+            self.asked += 1
+            raise ZeroDivisionError
+        return super().ask(n)
+
+
+def test_the_state_of_an_algorithm_that_broke_half_way_is_not_kept() -> None:
+    store, plan = MemoryStore(), Plan(1, Budget(trials=8))
+    with pytest.raises(ZeroDivisionError):
+        _run(_Breaks(), plan, store=store)
+    assert len(_load(store, plan).trials) == 4
+    mended = _Breaks()
+    mended.broken = False
+    run = _run(mended, plan, store=store)
+    assert [t.dna for t in run.trials] == [t.dna for t in _run(Recorder(), Plan(1, Budget(trials=8))).trials]
+
+
 @pytest.mark.parametrize("bad", [{"parallel": 0}, {"threads": True}, {"checkpoint_every": 1.5}, {"order": "random"}])
 def test_plans_are_checked(bad: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError, match=next(iter(bad))):

@@ -127,7 +127,9 @@ def test_ctrl_c_once_ends_after_the_running_trial_and_keeps_it() -> None:
     assert sum(len(s.trials) for r in runs if (s := store.load(r.id)) is not None) == 7
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     again = Engine(_runs(2, 20, store), Serial(), _bench(), quiet=True).run()
-    assert [[t.dna for t in r.trials] for r in again] == [[t.dna for t in r.trials] for r in Engine(_runs(2, 20), Serial(), _bench(), quiet=True).run()]
+    assert [[t.dna for t in r.trials] for r in again] == [
+        [t.dna for t in r.trials] for r in Engine(_runs(2, 20), Serial(), _bench(), quiet=True).run()
+    ]
 
 
 def test_without_a_store_the_message_says_that_nothing_is_kept() -> None:

@@ -41,7 +41,8 @@ def _saved(path: Path) -> list[Saved]:
 def _content(saved: list[Saved]) -> list[object]:
     """Everything that must not depend on kills and executors: proposals, and trials without their times."""
     return [
-        [(p.id, p.dna, p.seen) for p in s.proposals] + [(t.proposal, t.phase, t.told, t.status, t.reward, t.reason, t.metrics) for t in s.trials]
+        [(p.id, p.dna, p.seen) for p in s.proposals]
+        + [(t.proposal, t.phase, t.told, t.status, t.reward, t.reason, t.metrics) for t in s.trials]
         for s in saved
     ]
 
@@ -171,7 +172,9 @@ def test_a_second_process_on_a_living_run_is_refused(tmp_path: Path) -> None:
     process = _start(path, "sharing", "serial", 1)
     end = time.monotonic() + 30
     while time.monotonic() < end and not (path.exists() and _saved(path)):
-        time.sleep(0.02)
+        time.sleep(0.01)
+    # It lives and does nothing, however slow this machine is.
+    process.send_signal(signal.SIGSTOP)
     with pytest.raises(AssertionError, match=f"process {process.pid} executes now"):
         _run(path, "sharing", "serial", 1)
     process.kill()

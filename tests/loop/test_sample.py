@@ -101,7 +101,7 @@ def test_a_store_object_stays_open_and_keeps_everything(any_path: Path) -> None:
             elif number == 3:
                 feedback((1.0, 2.0))
             else:
-                feedback(np.float32(0.5), valid=91.5)
+                feedback(np.float32(0.5), valid=91.5)  # type: ignore[arg-type]
         (row,) = store.runs("try")
         saved = store.load(row.id)
     assert saved is not None
@@ -141,11 +141,14 @@ def test_a_reward_must_be_finite_and_the_trial_stays_open(reward: Any) -> None:
 
 
 def test_an_error_in_the_body_keeps_what_was_done(any_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
+    def body() -> None:
         for _, feedback in sample(space("categorical"), "random", 5, store=any_path, name="try"):
             if feedback.number == 3:
                 raise ZeroDivisionError
             feedback(1.0)
+
+    with pytest.raises(ZeroDivisionError):
+        body()
     assert len(_proposals(5, "random", store=any_path, name="try")) == 2
 
 
@@ -172,9 +175,9 @@ def test_bad_arguments_are_refused_before_anything_runs() -> None:
 def test_one_name_is_one_space_and_one_algorithm(any_path: Path) -> None:
     _proposals(3, "random", store=any_path, name="try")
     for other in (lambda: sample(space("conditional"), "random", 3, store=any_path, name="try"),):
-        with pytest.raises(ResumeError, match="'conditional'.*'categorical'"):
+        with pytest.raises(ResumeError, match=r"'conditional'.*'categorical'"):
             other()
-    with pytest.raises(ResumeError, match="sweep.*random"):
+    with pytest.raises(ResumeError, match=r"sweep.*random"):
         sample(space("categorical"), "sweep", 3, store=any_path, name="try")
     with pytest.raises(ResumeError, match="resume=False"):
         sample(space("categorical"), "random", 3, store=any_path, name="try", resume=False)

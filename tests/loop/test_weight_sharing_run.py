@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.testing.tiny import TinySharing, TinyTask, tiny_space
 
 from oche import seeds
 from oche.errors import ResumeError, SpaceError
@@ -22,10 +22,6 @@ from oche.loop.workbench import Workbench, as_factory, as_feedback, load_state
 from oche.store.record import Record
 from oche.store.rows import Saved
 from oche.store.store import BaseStore, Store
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "testing"))
-
-from tiny import TinySharing, TinyTask, tiny_space  # noqa: E402
 
 
 def make_record(run: Run, pick: Trial | None, feedback: Feedback, cost: dict[str, Cost]) -> Record:
@@ -164,7 +160,7 @@ def test_a_loss_that_is_not_finite_fails_the_run_names_the_step_and_keeps_the_ch
 
 
 class _Unfit(TinySharing):
-    def setup(self, *args: Any) -> None:
+    def setup(self, space: Any, problem: Any, seed: int, budget: Any = None) -> None:
         raise SpaceError("choice 'op0': got candidates of unequal shapes")
 
 

@@ -21,7 +21,15 @@ from oche.store.store import run_id
 
 
 def _row(seed: int = 1, **kwargs: Any) -> RunRow:
-    return RunRow(id=run_id("identity", seed), identity="identity", name="try", kind="asktell", seed=seed, settings={"b": [1, None], "a": "x"}, **kwargs)
+    return RunRow(
+        id=run_id("identity", seed),
+        identity="identity",
+        name="try",
+        kind="asktell",
+        seed=seed,
+        settings={"b": [1, None], "a": "x"},
+        **kwargs,
+    )
 
 
 def _record(**kwargs: Any) -> Record:
@@ -31,7 +39,18 @@ def _record(**kwargs: Any) -> Record:
 
 _PROPOSAL = ProposalRow(0, "[0,null,0.1]", 2, 0, '{"why":"é"}')
 _TRIALS = [
-    TrialRow(0, 0, "search", 0, "done", reward=0.1 + 0.2, zone="north", metrics='{"valid":1e-300}', cost='{"trials":1}', more='{"objectives":[1.0,2.0]}'),
+    TrialRow(
+        0,
+        0,
+        "search",
+        0,
+        "done",
+        reward=0.1 + 0.2,
+        zone="north",
+        metrics='{"valid":1e-300}',
+        cost='{"trials":1}',
+        more='{"objectives":[1.0,2.0]}',
+    ),
     TrialRow(0, 1, "search", None, "failed", reason="ValueError: ü\nline"),
 ]
 
@@ -194,7 +213,7 @@ def test_a_reader_reads_while_a_writer_writes(tmp_path: Path) -> None:
 def test_a_text_file_is_not_ours_and_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes, longer than sixteen bytes")
-    with pytest.raises(StoreError, match="not an oche store.*choose another name"):
+    with pytest.raises(StoreError, match=r"not an oche store.*choose another name"):
         Store(path).runs()
     assert path.read_text() == "my notes, longer than sixteen bytes"
     assert list(tmp_path.iterdir()) == [path]
@@ -245,7 +264,8 @@ def test_a_damaged_store_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "words"), [("", "''"), ("mysql://host/db", "postgresql://"), (".", "folder"), ("postgresql://nobody@127.0.0.1:9/x", "127.0.0.1")]
+    ("url", "words"),
+    [("", "''"), ("mysql://host/db", "postgresql://"), (".", "folder"), ("postgresql://nobody@127.0.0.1:9/x", "127.0.0.1")],
 )
 def test_a_bad_place_is_said(url: str, words: str) -> None:
     pytest.importorskip("psycopg")
@@ -306,7 +326,9 @@ _FULL = """
 
 def test_a_full_disk_is_said_and_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(_FULL), str(path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(_FULL), str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     kept, message = done.stdout.strip().splitlines()
     assert 10 < int(kept) < 100_000
@@ -338,7 +360,8 @@ def test_a_read_only_store_can_be_read_and_not_written(tmp_path: Path) -> None:
         except StoreError as error:
             print(error)
         try:
-            Store(os.path.join(os.path.dirname(sys.argv[1]), "new.db")).open_run(RunRow(id="r", identity="i", name="n", kind="asktell", seed=0))
+            new = Store(os.path.join(os.path.dirname(sys.argv[1]), "new.db"))
+            new.open_run(RunRow(id="r", identity="i", name="n", kind="asktell", seed=0))
         except StoreError as error:
             print(error)
     """
@@ -349,7 +372,9 @@ def test_a_read_only_store_can_be_read_and_not_written(tmp_path: Path) -> None:
     path.chmod(0o444)
     tmp_path.chmod(0o755 if os.geteuid() == 0 else 0o555)
     try:
-        done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(path)], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), str(path)], capture_output=True, text=True, timeout=60, check=False
+        )
     finally:
         tmp_path.chmod(0o755)
     assert done.returncode == 0, done.stderr

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.testing.tiny import TinyTask, tiny_space
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tiny import TinyTask, tiny_space  # noqa: E402
-
-from oche.loop.contracts import Feedback  # noqa: E402
-from oche.program import Space  # noqa: E402
-from oche.testing import TaskContract  # noqa: E402
-from oche.testing.spaces import ScoreTask, space  # noqa: E402
+from oche.loop.contracts import Feedback
+from oche.program import Space
+from oche.testing import TaskContract
+from oche.testing.spaces import ScoreTask, space
 
 
 class TestScoreTask(TaskContract):

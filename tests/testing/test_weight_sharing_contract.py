@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.testing.tiny import TinySharing, TinyTask, tiny_space
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from tiny import TinySharing, TinyTask, tiny_space  # noqa: E402
-
-from oche.program import Space  # noqa: E402
-from oche.testing import WeightSharingContract  # noqa: E402
+from oche.program import Space
+from oche.testing import WeightSharingContract
 
 
 class TestTinySharing(WeightSharingContract):

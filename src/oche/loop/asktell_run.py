@@ -169,7 +169,7 @@ class AskTellRun(Run):
             proposal = self._check_replay(got, logged)
         else:
             proposal = self._check_proposal(got, number)
-            self.log.asked(proposal_row(proposal, self.told))
+            self.log.asked(proposal_row(proposal, self.told) if self.log.keeps else None)
         self._proposals.append(proposal)
         for trial in self._trials_of(proposal):
             self._put(trial)
@@ -179,19 +179,23 @@ class AskTellRun(Run):
         proposal = got[0]
         if len(got) > 1 or proposal.id != number or proposal.count < 1:
             raise ArgumentError(
-                f"ask(1): got {len(got)} proposals, id {proposal.id}, count {proposal.count}; allowed: one, with id {number} and a count above 0"
+                f"ask(1): got {len(got)} proposals, id {proposal.id}, count {proposal.count}; "
+                f"allowed: one, with id {number} and a count above 0"
             )
         self.space.validate(proposal.dna)
         limit = self.plan.budget.trials if self.plan.budget is not None else None
         # The last proposal may get fewer evaluations than it wants: a budget of trials is exact.
-        return proposal if limit is None else replace(proposal, count=min(proposal.count, limit - len(self.trials)))
+        if limit is None or proposal.count <= limit - len(self.trials):
+            return proposal
+        return replace(proposal, count=limit - len(self.trials))
 
     def _check_replay(self, got: list[Proposal], logged: ProposalRow) -> Proposal:
         again = dna_text(got[0].dna) if got else "nothing"
         if again != logged.dna or logged.seen != self.told:
             raise ResumeError(
-                f"run {self.id}: got proposal {logged.id} = {again} after {self.told} tells; allowed: {logged.dna} after {logged.seen}, as in the "
-                "store; the algorithm, its version or its settings changed; start a new run under another name"
+                f"run {self.id}: got proposal {logged.id} = {again} after {self.told} tells; "
+                f"allowed: {logged.dna} after {logged.seen}, as in the store; "
+                "the algorithm, its version or its settings changed; start a new run under another name"
             )
         return replace(got[0], count=logged.count)
 
@@ -240,10 +244,12 @@ class AskTellRun(Run):
         proposal, feedback = trial.proposal.id, trial.feedback
         self._count(trial)
         self.algorithm.tell([(proposal, feedback)])
-        row = self._stored.pop((proposal, trial.replicate), None)
+        row = self._stored.pop((proposal, trial.replicate), None) if self._stored else None
         if row is not None and row.told is not None:
             return
-        if row is not None:
+        if not self.log.keeps:
+            self.log.count()
+        elif row is not None:
             self.log.told(row, self.told - 1)
         else:
             self.log.finished(trial_row(proposal, trial.replicate, self._phase, self.told - 1, feedback))
@@ -332,7 +338,7 @@ class AskTellRun(Run):
         self._arrived.append(trial)
         self._pump()
         key = (trial.proposal.id, trial.replicate)
-        if trial.told is None and key not in self._stored:
+        if trial.told is None and self.log.keeps and key not in self._stored:
             # It waits for earlier trials; what is done is kept all the same.
             self._stored[key] = trial_row(*key, self._phase, None, feedback)
             self.log.finished(self._stored[key])

@@ -60,12 +60,20 @@ class Engine:
             return self.runs
         self._running.clear()
         try:
-            with tempfile.TemporaryDirectory(prefix="oche-", ignore_cleanup_errors=True) as scratch, interrupts() as interrupt, self.executor:
+            with (
+                tempfile.TemporaryDirectory(prefix="oche-", ignore_cleanup_errors=True) as scratch,
+                interrupts() as interrupt,
+                self.executor,
+            ):
                 self._give_folders(Path(scratch))
                 self.executor.start(self.target)
                 with progress(self.title, not self.quiet) as update:
                     self._loop(interrupt, update)
         except BaseException as error:
+            if not isinstance(error, (KeyboardInterrupt, StoreError)):
+                # An algorithm that raised may be half-way through an ask or a tell: its state is not written, but replayed.
+                for run in self.runs:
+                    run.log.snapshot = None
             self._let_go(quietly=isinstance(error, StoreError))
             raise
         if not all(r.done for r in self.runs):
@@ -87,7 +95,8 @@ class Engine:
                 self._fill()
             if not self._running:
                 return
-            ticket, outcome = self.executor.next()
+            with interrupt.working():
+                ticket, outcome = self.executor.next()
             run, work = self._running.pop(ticket)
             run.receive(work, outcome)
             if not run.done:

@@ -23,6 +23,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
+def _clean(text: str) -> str:
+    """Text that every database takes: PostgreSQL knows no NUL, and no database lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
 def proposal_row(proposal: Proposal, seen: int) -> ProposalRow:
     """The row of a proposal; its space is known from the run."""
     return ProposalRow(proposal.id, dna_text(proposal.dna), proposal.count, seen, _text(dict(proposal.info)))
@@ -45,7 +50,9 @@ def proposal_of(row: ProposalRow, space: Space) -> Proposal:
     try:
         space.validate(dna)
     except DNAError as error:
-        raise ResumeError(f"proposal {row.id}: got a DNA in the store that does not fit the space ({error}); allowed: the program as it was") from error
+        raise ResumeError(
+            f"proposal {row.id}: got a DNA in the store that does not fit the space ({error}); allowed: the program as it was"
+        ) from error
     return Proposal(row.id, dna, row.count, json.loads(row.info))
 
 
@@ -62,9 +69,18 @@ def trial_row(proposal: int, replicate: int, phase: str, told: int | None, feedb
     if feedback.artifacts:
         more["artifacts"] = dict(feedback.artifacts)
     return TrialRow(
-        proposal, replicate, phase, told, feedback.status, feedback.reason, None if reward is None else float(reward), feedback.zone,
-        _text(feedback.metrics), _text(feedback.cost.to_json()), _text(more),
-    )  # fmt: skip
+        proposal=proposal,
+        replicate=replicate,
+        phase=phase,
+        told=told,
+        status=feedback.status,
+        reason=_clean(feedback.reason),
+        reward=None if reward is None else float(reward),
+        zone=feedback.zone,
+        metrics=_text(feedback.metrics),
+        cost=_text(feedback.cost.to_json()),
+        more=_text(more),
+    )
 
 
 def feedback_of(row: TrialRow) -> Feedback:

@@ -156,7 +156,7 @@ class Run(ABC):
     def first_budget(self) -> Budget | None:
         """The budget of the first start: sizes that depend on the budget are functions of this one."""
         limits = self.log.saved.run.budget
-        return Budget(**limits) if limits else None
+        return Budget.from_json(limits) if limits else None
 
     @property
     def finished_before(self) -> bool:
@@ -229,9 +229,7 @@ def measured(feedback: Feedback, outcome: Outcome, trials: int = 1) -> Feedback:
     cost = feedback.cost
     return replace(
         feedback,
-        cost=Cost(
-            trials, cost.passes, cost.epochs, cost.samples, cost.tokens, cost.seconds or outcome.seconds, cost.cpu_seconds or outcome.cpu_seconds
-        ),
+        cost=replace(cost, trials=trials, seconds=cost.seconds or outcome.seconds, cpu_seconds=cost.cpu_seconds or outcome.cpu_seconds),
     )
 
 

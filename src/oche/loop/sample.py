@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SpaceError
@@ -15,7 +16,7 @@ from oche.loop.asktell_run import AskTellRun
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
-from oche.loop.workbench import as_factory
+from oche.loop.workbench import as_factory, as_feedback
 from oche.program import Space, as_space
 from oche.store.store import BaseStore, as_store
 
@@ -73,7 +74,7 @@ class TrialFeedback:
         """
         if self.feedback is not None:
             raise FeedbackError(f"trial {self.number}: got a report after its end; allowed: reports before the one call that ends it")
-        named = metrics if isinstance(metrics, Mapping) else {"reward": float(metrics)}
+        named = metrics if isinstance(metrics, Mapping) else {"reward": metrics}
         self._run.measure(self.trial, step, {k: float(v) for k, v in named.items()})
 
     def skip(self, reason: str = "") -> None:
@@ -89,7 +90,7 @@ class TrialFeedback:
             raise FeedbackError(
                 f"trial {self.number}: got a second feedback; allowed: one call per trial, of feedback(...), .skip() or .fail()"
             )
-        self.feedback = feedback
+        self.feedback = as_feedback(feedback)
 
 
 def describe_algorithm(algorithm: Any) -> str:
@@ -179,7 +180,8 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
             )
         if old.get("algorithm") != new["algorithm"]:
             raise ResumeError(
-                f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; choose another name"
+                f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
+                "choose another name"
             )
 
 
@@ -194,27 +196,29 @@ def _loop(run: AskTellRun, owned: BaseStore | None) -> Iterator[tuple[Any, Trial
             yield space.decode(trial.dna, seed=trial.seed), current
             if current.feedback is None:
                 raise MissingFeedback(
-                    f"trial {current.number}: got no feedback before the next one; allowed: one call of feedback(reward), .skip() or .fail() per trial"
+                    f"trial {current.number}: got no feedback before the next one; "
+                    "allowed: one call of feedback(reward), .skip() or .fail() per trial"
                 )
             ended, current = current.feedback, None
-            run.take_waiting(_counted(ended))
+            _take(run, ended)
             run.log.maybe_flush()
         run.next_work()
     finally:
         # `break` right after the feedback: the trial has ended and counts.
         if current is not None and current.feedback is not None:
-            run.take_waiting(_counted(current.feedback))
+            _take(run, current.feedback)
         if not run.done:
             run.log.close()
         if owned is not None:
             owned.close()
 
 
-def _counted(feedback: Feedback) -> Feedback:
-    if feedback.cost.trials == 1:
-        return feedback
-    from dataclasses import replace
-
-    return replace(feedback, cost=replace(feedback.cost, trials=1))
-
-
+def _take(run: AskTellRun, feedback: Feedback) -> None:
+    if feedback.cost.trials != 1:
+        feedback = replace(feedback, cost=replace(feedback.cost, trials=1))
+    try:
+        run.take_waiting(feedback)
+    except BaseException:
+        # Cut off half-way: the state of the algorithm is not written, but replayed from the log.
+        run.log.snapshot = None
+        raise

@@ -46,7 +46,7 @@ def limited_threads(threads: int) -> Iterator[None]:
             set_torch_threads(saved_threads)
 
 
-def _limit_libraries(threads: int):  # noqa: ANN202 - the type belongs to an optional library
+def _limit_libraries(threads: int):
     # scikit-learn brings threadpoolctl. Looking through the loaded libraries takes some milliseconds: once per run is fine.
     with suppress(ImportError):
         from threadpoolctl import threadpool_limits

@@ -93,9 +93,13 @@ class WeightSharingRun(Run):
             return
         path = Path(self._checkpoint)
         if not path.exists():
-            raise ResumeError(f"run {self.id}: got no file {str(path)!r}; allowed: the checkpoint of step {row.step}; put it back or start a new run")
+            raise ResumeError(
+                f"run {self.id}: got no file {str(path)!r}; allowed: the checkpoint of step {row.step}; put it back or start a new run"
+            )
         if file_digest(path) != row.sha256:
-            raise ResumeError(f"run {self.id}: got a changed file {str(path)!r}; allowed: the checkpoint as it was written; start a new run")
+            raise ResumeError(
+                f"run {self.id}: got a changed file {str(path)!r}; allowed: the checkpoint as it was written; start a new run"
+            )
 
     def _remove_orphans(self) -> None:
         if self.directory is None or not self.directory.is_dir():

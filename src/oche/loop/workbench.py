@@ -7,13 +7,14 @@ and is written to a checkpoint file after each; a worker that does not have it a
 from __future__ import annotations
 
 import copy
+import math
 import numbers
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from oche import seeds
-from oche.errors import ArgumentError, ResumeError
+from oche.errors import ArgumentError, FeedbackError, ResumeError
 from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
 from oche.loop.messages import Advance, Advanced, Evaluate, Propose, Report
@@ -33,7 +34,9 @@ def as_factory(algorithm: Any) -> Callable[[], Any]:
     if isinstance(algorithm, type) or (callable(algorithm) and not hasattr(algorithm, "setup")):
         return algorithm
     if not hasattr(algorithm, "setup"):
-        raise ArgumentError(f"algorithm: got {algorithm!r}; allowed: a name, or an object with setup, see oche.loop.AskTell and WeightSharing")
+        raise ArgumentError(
+            f"algorithm: got {algorithm!r}; allowed: a name, or an object with setup, see oche.loop.AskTell and WeightSharing"
+        )
     return _Copy(algorithm)
 
 
@@ -156,10 +159,13 @@ def as_feedback(value: Any) -> Feedback:
     """`value` itself, or a feedback with it as the reward if it is a number.
 
     Raises:
-        FeedbackError: the number is not finite.
+        FeedbackError: the number, or a metric, is not finite.
         ArgumentError: it is neither.
     """
     if isinstance(value, Feedback):
+        for name, number in value.metrics.items():
+            if not math.isfinite(number):
+                raise FeedbackError(f"metric {name!r}: got {number!r}; allowed: finite numbers; leave it out, or report a failed trial")
         return value
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return Feedback(reward=float(value))

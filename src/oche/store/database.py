@@ -47,7 +47,9 @@ class Database:
 
     def _open_file(self, path: Path) -> sa.Engine:
         if path.is_dir():
-            raise StoreError(f"store: got the folder {str(path)!r}; allowed: a file; add a file name, for example {str(path / 'runs.db')!r}")
+            raise StoreError(
+                f"store: got the folder {str(path)!r}; allowed: a file; add a file name, for example {str(path / 'runs.db')!r}"
+            )
         exists = path.exists() and path.stat().st_size > 0
         if exists:
             try:
@@ -61,7 +63,9 @@ class Database:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreError(f"store: got {str(path)!r}, whose folder cannot be made ({error.strerror}); allowed: a writable place") from error
+                raise StoreError(
+                    f"store: got {str(path)!r}, whose folder cannot be made ({error.strerror}); allowed: a writable place"
+                ) from error
         self.read_only = exists and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
         # A WAL file needs its -shm file beside it; without the right to make one, the file can be read only as immutable.
         mode = "?mode=ro&immutable=1&uri=true" if self.read_only else "?uri=true"
@@ -101,7 +105,8 @@ class Database:
                     raise _not_ours(self.label)
                 if found > schema.VERSION:
                     raise StoreError(
-                        f"store {self.label}: got schema version {found}; allowed: up to {schema.VERSION}; it was written by a newer oche, upgrade this one"
+                        f"store {self.label}: got schema version {found}; allowed: up to {schema.VERSION}; "
+                        "it was written by a newer oche, upgrade this one"
                     )
                 return
         if tables:
@@ -137,7 +142,9 @@ class Database:
     def writing(self) -> Iterator[sa.Connection]:
         """A connection in one write transaction, committed if the block ends well."""
         if self.read_only:
-            raise StoreError(f"store {self.label}: got a read-only file; allowed: a writable file in a writable folder; nothing was written")
+            raise StoreError(
+                f"store {self.label}: got a read-only file; allowed: a writable file in a writable folder; nothing was written"
+            )
         with self.translated(), self.engine.connect().execution_options(oche_write=True) as connection, connection.begin():
             yield connection
 

@@ -28,7 +28,9 @@ def check_free(owner: str, run: str) -> None:
     if not host or host != socket.gethostname() or not rest.isdigit() or int(rest) == os.getpid():
         return
     if _alive(int(rest)) and _started(int(rest)) == started:
-        raise StoreError(f"run {run}: got a run that process {rest} executes now; allowed: one process per run; wait for it or stop it first")
+        raise StoreError(
+            f"run {run}: got a run that process {rest} executes now; allowed: one process per run; wait for it or stop it first"
+        )
 
 
 def _alive(pid: int) -> bool:

@@ -63,13 +63,11 @@ class BaseStore(ABC):
             self.insert_run(fresh)
             return RunLog(self, Saved(fresh), group_seconds)
         if not resume:
-            raise ResumeError(f"run {run.id} ({run.name!r}, seed {run.seed}): got resume=False; allowed: True, the store has it; use another store or name")
+            raise ResumeError(f"{_title(run)}: got resume=False; allowed: True, the store has it; use another store or name")
         owner.check_free(saved.run.owner, run.id)
         for key in ("kind", "parallel", "order", "threads"):
             if getattr(saved.run, key) != getattr(run, key):
-                raise ResumeError(
-                    f"run {run.id} ({run.name!r}, seed {run.seed}): got {key}={getattr(run, key)!r}; allowed: {getattr(saved.run, key)!r}, as at its start"
-                )
+                raise ResumeError(f"{_title(run)}: got {key}={getattr(run, key)!r}; allowed: {getattr(saved.run, key)!r}, as at its start")
         log = RunLog(self, saved, group_seconds)
         if saved.run.status == "running" or dict(saved.run.limit) != dict(run.limit):
             log.update(owner=owner.me(), limit=dict(run.limit), status="running", reason="")
@@ -87,7 +85,9 @@ class BaseStore(ABC):
         if len(hits) == 1:
             return hits[0]
         listed = ", ".join(r.id for r in (hits or rows)[:10]) or "the store is empty"
-        raise UnknownNameError(f"run: got {text!r}, {'several runs' if hits else 'no run'} of that id or name; allowed: {listed}; see 'oche runs list'")
+        raise UnknownNameError(
+            f"run: got {text!r}, {'several runs' if hits else 'no run'} of that id or name; allowed: {listed}; see 'oche runs list'"
+        )
 
     def export(self, path: str | os.PathLike[str], run: str | None = None) -> int:
         """Write all records, or those of one run, as JSON lines.
@@ -340,13 +340,19 @@ def read_records(path: str | os.PathLike[str]) -> list[Record]:
         try:
             found.append(Record.from_json(json.loads(line)))
         except json.JSONDecodeError as error:
-            raise StoreError(f"records: got line {number} of {os.fspath(path)!r}, which is not JSON; allowed: one JSON object per line") from error
+            raise StoreError(
+                f"records: got line {number} of {os.fspath(path)!r}, which is not JSON; allowed: one JSON object per line"
+            ) from error
         except StoreError as error:
             raise StoreError(f"line {number} of {os.fspath(path)!r}: {error}") from error
     return found
 
 
-def _to_run(row: Mapping[str, Any]) -> RunRow:
+def _title(run: RunRow) -> str:
+    return f"run {run.id} ({run.name!r}, seed {run.seed})"
+
+
+def _to_run(row: Any) -> RunRow:
     values = dict(row)
     for name in _JSON_COLUMNS:
         values[name] = json.loads(values[name])
@@ -365,7 +371,12 @@ def _record_row(run: str, content: Mapping[str, Any]) -> dict[str, Any]:
 def _write(connection: Any, run: str, batch: Batch) -> None:
     from oche.store import schema as s
 
-    for table, rows in ((s.proposal, batch.proposals), (s.trial, batch.trials.values()), (s.measure, batch.measures), (s.checkpoint, batch.checkpoints)):
+    for table, rows in (
+        (s.proposal, batch.proposals),
+        (s.trial, batch.trials.values()),
+        (s.measure, batch.measures),
+        (s.checkpoint, batch.checkpoints),
+    ):
         if rows:
             connection.execute(table.insert(), [{**vars(row), "run": run} for row in rows])
     for proposal, replicate, phase, position in batch.told:

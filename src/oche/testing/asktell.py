@@ -32,7 +32,9 @@ def history(make: Callable[[], AskTell], space_name: str, seed: int, trials: int
     return [list(t.dna.flat) for t in run.trials]
 
 
-def _search(make: Callable[[], AskTell], on: Space, plan: Plan, task: ScoreTask, store: MemoryStore | None = None) -> tuple[AskTellRun, AskTell]:
+def _search(
+    make: Callable[[], AskTell], on: Space, plan: Plan, task: ScoreTask, store: MemoryStore | None = None
+) -> tuple[AskTellRun, AskTell]:
     algorithm = make()
     run = AskTellRun(on, algorithm, plan, plan.open(AskTellRun.kind, store))
     Engine([run], Serial(), Workbench(on, task), quiet=True).run()

@@ -33,7 +33,12 @@ def picks() -> dict[str, Any]:
 def numbers() -> dict[str, Any]:
     """Floats on two scales, an integer, and a choice that hides one more float; infinitely many points."""
     hidden = oneof([0.0, floatv(-1.0, 1.0, name="momentum")], name="kind")
-    return {"rate": floatv(1e-4, 1.0, "log", name="rate"), "width": intv(1, 9, name="width"), "kind": hidden, "mix": floatv(0.0, 1.0, name="mix")}
+    return {
+        "rate": floatv(1e-4, 1.0, "log", name="rate"),
+        "width": intv(1, 9, name="width"),
+        "kind": hidden,
+        "mix": floatv(0.0, 1.0, name="mix"),
+    }
 
 
 #: By name.

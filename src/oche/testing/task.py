@@ -4,6 +4,7 @@ Example:
     >>> class TestMine(TaskContract):
     ...     def make_task(self):
     ...         return Mine()
+    ...
     ...     def make_space(self):
     ...         return Space(Net)
 """

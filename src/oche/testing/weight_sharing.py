@@ -4,8 +4,10 @@ Example:
     >>> class TestMine(WeightSharingContract):
     ...     def make_algorithm(self):
     ...         return Mine()
+    ...
     ...     def make_space(self):
     ...         return Space(Net)
+    ...
     ...     def make_task(self):
     ...         return TinyTask()
 """

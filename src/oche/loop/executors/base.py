@@ -143,7 +143,9 @@ def _is_allocation(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "out of memory" in str(error).lower())
 
 
-def make(executor: str | Executor, workers: int | None = None, limits: Limits | None = None, threads: int = 1, address: str | None = None) -> Executor:
+def make(
+    executor: str | Executor, workers: int | None = None, limits: Limits | None = None, threads: int = 1, address: str | None = None
+) -> Executor:
     """The executor of a name, or `executor` itself.
 
     Args:

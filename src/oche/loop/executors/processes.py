@@ -109,7 +109,9 @@ class Processes(Executor):
         self.workers = workers
         self.limits = limits or Limits()
         if self.limits.memory_bytes is not None and sys.platform != "linux":
-            raise ArgumentError(f"limits: got memory_bytes={self.limits.memory_bytes} on {sys.platform}; allowed: on Linux only; use seconds")
+            raise ArgumentError(
+                f"limits: got memory_bytes={self.limits.memory_bytes} on {sys.platform}; allowed: on Linux only; use seconds"
+            )
         self._threads = threads
         self._setup = b""
         self._pool: list[_Worker] = []

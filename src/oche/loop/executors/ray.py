@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import pickle
@@ -64,10 +65,10 @@ class Ray(Executor):
     def __init__(self, workers: int = 1, limits: Limits | None = None, threads: int = 1, address: str | None = None) -> None:
         check_counts(workers, threads)
         try:
-            import ray
+            # Its names are made at run time, so a type checker does not see them.
+            self._ray: Any = importlib.import_module("ray")
         except ImportError as error:
             raise MissingExtraError("ray", "ray") from error
-        self._ray = ray
         self.workers = workers
         self.limits = limits or Limits()
         self._threads = threads

@@ -113,6 +113,19 @@ def test_the_same_command_with_a_store_does_nothing_twice(oche, folder, searched
     assert (folder / "out2/records.jsonl").read_text() == (folder / "out/records.jsonl").read_text()
 
 
+def test_a_file_is_searched_as_a_supernet_and_random_search_gets_what_that_cost(oche, folder):
+    words = ("net.py:Net", "-a", "darts", *FAST, "--seeds", "2", "--no-baseline", "--equal", "cpu_seconds", "--out", "shared", "--quiet")
+    done = oche("search", *words)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (folder / "shared/records.jsonl").read_text().splitlines()]
+    spent = {kind: [r["cost"]["search"]["cpu_seconds"] for r in records if r["kind"] == kind] for kind in ("search", "random_search")}
+    limit = sum(spent["search"]) / 2
+    assert {r["budget"].get("cpu_seconds") for r in records if r["kind"] == "random_search"} == {pytest.approx(limit)}
+    # A run ends before the first trial that starts with the limit reached: it overshoots by at most one trial.
+    assert all(s >= limit for s in spent["random_search"])
+    assert (folder / "shared/best.pt").is_file()
+
+
 def test_runs_are_listed_shown_and_exported(oche, folder, searched):
     rows = json.loads(oche("runs", "list", "--store", "runs.db", "--json").stdout)["runs"]
     assert [r["status"] for r in rows] == ["done"] * 5
@@ -154,6 +167,9 @@ def test_quiet_prints_the_result_and_no_tables(oche):
         (("net.py:Net", *FAST, "--budget", "trials=8", "-a", "regularized-evolution?population=8"), "population"),
         (("net.py:Net", *FAST, "--budget", "trails=8"), "did you mean 'trials'"),
         (("net.py:Net", *FAST, "--seeds", "0"), "--seeds: got '0'"),
+        (("net.py:Net", *FAST, "--equal", "seconds"), "did you mean 'cpu_seconds'"),
+        (("net.py:Net", *FAST, "-a", "darts", "--mixer", "softmax"), "--mixer: got it with algorithm 'darts'"),
+        (("net.py:Net", *FAST, "--mixer", "soft-max-2"), "did you mean 'softmax'"),
         (("net.py:Net", *FAST, "--executor", "proceses"), "did you mean 'processes'"),
         (("net.py:Net", *FAST, "--executor", "processes?worker=2"), "did you mean 'workers'"),
         (("net.py:Net", *FAST, "--budget", "trials=2", "--store", "net.py"), "net.py"),

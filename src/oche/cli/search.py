@@ -12,10 +12,11 @@ import typer
 from oche.cli import _compose as compose
 from oche.cli import _options as option
 from oche.cli._output import Output
-from oche.errors import TrainingError
+from oche.errors import TrainingError, unknown
 
 WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
 WithRandom = Annotated[bool, typer.Option("--random-search/--no-random-search", help="Run random search at equal cost, to compare.")]
+Equal = Annotated[str, typer.Option("--equal", help="Cost that random search gets: 'work' (counted, reproducible) or 'cpu_seconds'.")]
 Members = Annotated[int, typer.Option("--members", help="How many random members the baseline trains.", min=2)]
 
 
@@ -32,6 +33,7 @@ class Plan:
     members: int
     random_search: bool
     common: dict[str, Any]
+    equal: str = "work"
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -47,6 +49,7 @@ class Plan:
             "seeds": self.seeds,
             "members": self.members,
             "random_search": self.random_search,
+            "equal": self.equal,
             "executor": self.common["executor"],
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
@@ -77,6 +80,7 @@ def command(
     baseline: WithBaseline = True,
     random_search: WithRandom = True,
     members: Members = 8,
+    equal: Equal = "work",
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -89,6 +93,8 @@ def command(
     from oche.cli._program import load_space
 
     output = Output(as_json, quiet)
+    if equal not in ("work", "cpu_seconds"):
+        raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     plan = Plan(
@@ -101,6 +107,7 @@ def command(
         members if baseline else 0,
         random_search and chosen.partition("?")[0] != "random",
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
+        equal,
     )
     if dry_run:
         described = plan.describe()
@@ -132,9 +139,30 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}
         base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
     if plan.random_search:
-        limit = runs.equal_budget()
+        limit = equal_budget(runs, plan.equal)
         rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=plan.seeds, name=f"{name} random search", **plan.common)
     return runs, base, rs
+
+
+def equal_budget(runs: Any, unit: str) -> Any:
+    """What random search may spend: as much as the mean of some runs.
+
+    Args:
+        runs: The searches.
+        unit: `work`: what was declared, or counted work, the same on every machine; `cpu_seconds`: as measured.
+
+    Raises:
+        BudgetError: the unit is neither, or the runs did not count it.
+    """
+    from oche.errors import BudgetError
+    from oche.loop.contracts import Budget
+
+    if unit == "work":
+        return runs.equal_budget()
+    spent = [record.cost.get("search", {}).get(unit, 0.0) for record in runs.records]
+    if unit != "cpu_seconds" or not spent or not all(spent):
+        raise BudgetError(f"--equal: got {unit!r}; allowed: 'work', or 'cpu_seconds' of searches that spent some")
+    return Budget(cpu_seconds=sum(spent) / len(spent))
 
 
 def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:

@@ -131,6 +131,14 @@ def test_the_same_member_by_labels_has_the_same_weights(oche, net, trained):
     assert again["metrics"]["test"] == trained["metrics"]["test"]
 
 
+def test_arguments_that_were_given_after_the_name_stay_with_the_network(oche, net):
+    words = ("--dna", "0,0,0,0", "--data", "digits", "--recipe", "epochs=1", "--out", "four.pt", "--json")
+    done = oche("child", "build", "net.py:Net?channels=4", *words)
+    assert json.loads(done.stdout)["arguments"]["channels"] == 4
+    done = oche("child", "predict", "four.pt", "--program", "net.py:Net", "--data", "digits")
+    assert done.returncode == 0, done.stderr
+
+
 def test_predictions_for_ones_own_inputs_need_no_data_set(oche, net, trained):
     np.save(net / "x.npy", np.zeros((3, 1, 8, 8), dtype=np.float32))
     done = oche("child", "predict", "n.pt", "--program", "net.py:Net", "--input", "x.npy", "--json")

@@ -151,7 +151,6 @@ def test_quiet_prints_the_result_and_no_tables(oche):
         (("net.py:Net", "-a", "random", "--task", "clasification"), "did you mean 'classification'"),
         (("net.py:Net", "-a", "random"), "neither --data nor --task"),
         (("small.py:Plain", "-a", "random", *FAST), "no choices"),
-        (("small.py:Net", "-a", "random", *FAST, "--budget", "trials=1", "--no-baseline"), "torch module"),
         (("net.py:Net", *FAST, "--budget", "trials=8", "-a", "regularized-evolution?population=8"), "population"),
         (("net.py:Net", *FAST, "--budget", "trails=8"), "did you mean 'trials'"),
         (("net.py:Net", *FAST, "--seeds", "0"), "--seeds: got '0'"),
@@ -176,6 +175,12 @@ def test_a_loss_that_is_not_finite_is_failed_work_and_says_the_step(oche):
     assert done.returncode == 1, done.stdout + done.stderr
     assert "loss: got nan at step 0" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+def test_a_program_that_builds_no_network_is_failed_work_and_says_what_it_built(oche):
+    done = oche("search", "small.py:Net", "-a", "random", *FAST, "--budget", "trials=1", "--no-baseline")
+    assert done.returncode == 1
+    assert "got a Net; allowed for classification: something that builds a torch module" in done.stderr.splitlines()[-1]
 
 
 def test_a_killed_search_is_resumed_by_its_id_and_ends_like_an_unbroken_one(oche, folder):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +51,13 @@ def test_classification_is_reproducible_and_reports_in_percent(digits):
     assert (final.cost.epochs, final.cost.passes, final.cost.trials) == (2, 48, 1)
     # 2 epochs over 600 images, and one look at 600 of valid at a third of the price.
     assert digits.evaluate(digits.child(space, dna, 3), 3).cost.passes == pytest.approx(24 + 12 / 3)
+
+
+def test_a_task_travels_to_workers(digits):
+    again = pickle.loads(pickle.dumps(digits))
+    assert again.describe() == digits.describe()
+    space = Space(Net, in_channels=1, classes=10)
+    assert again.evaluate(again.child(space, space.at(0), 3), 3) is not None
 
 
 def test_the_final_network_may_have_another_size():

@@ -26,6 +26,11 @@ def describe(space: Any, program: str, dna: Any, arguments: dict[str, Any], seed
     }
 
 
+def plain_arguments(space: Any) -> dict[str, Any]:
+    """Arguments of the program that its user gave, as far as JSON can hold them."""
+    return {key: value for key, value in space.arguments.items() if isinstance(value, (bool, int, float, str, type(None)))}
+
+
 def open_network(net: Path, program: str | None, device: str | None = None) -> Any:
     """A saved network, built again from the program that the user names, or from a space of the library."""
     from oche import training

@@ -67,11 +67,11 @@ def write_network(folder: Path, record: Any, space: Any, program: str, task: Any
     if kept is None or not Path(kept).is_file():
         return None
     from oche import training
-    from oche.cli._network import describe
+    from oche.cli._network import describe, plain_arguments
     from oche.program import DNA
 
     dna = DNA(tuple(record.dna))
-    arguments = {**task.arguments(space), **task.final}
+    arguments = {**plain_arguments(space), **task.arguments(space), **task.final}
     saved = training.load(kept, lambda meta: space.root.build(dna, seed=0, **arguments))
     meta = describe(space.root, program, dna, arguments, record.train_seed or 0, dict(record.metrics))
     path = folder / "best.pt"

@@ -13,7 +13,7 @@ import typer
 
 from oche.cli import _compose as compose
 from oche.cli import _options as option
-from oche.cli._network import describe, open_network, read_meta
+from oche.cli._network import describe, open_network, plain_arguments, read_meta
 from oche.cli._output import Output
 from oche.errors import ArgumentError, DNAError
 
@@ -50,7 +50,7 @@ def build(
     output = Output(as_json, quiet)
     space, source = load_space(program)
     chosen = choose(space, best, dna, decisions)
-    arguments = compose.settings(final, "--final")
+    arguments = {**plain_arguments(space), **compose.settings(final, "--final")}
     loaded = training.data.load(data) if data is not None else None
     task = compose.task(None, data, recipe) if loaded is not None else None
     if task is not None:

@@ -64,7 +64,11 @@ class Classification:
 
     def __getstate__(self) -> dict[str, Any]:
         # What is known of networks belongs to the process that built them.
-        return {**self.__dict__, "_meta": WeakKeyDictionary()}
+        return {key: value for key, value in self.__dict__.items() if key != "_meta"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._meta = WeakKeyDictionary()
 
     @property
     def n_report(self) -> int:

@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str], build: Callable[[dict[str, Any]], nn.Modu
     except Exception as error:  # unpickling foreign bytes raises anything
         # torch's own message has many lines and proposes to load without `weights_only`, which is never right here.
         said = str(error).partition("\n")[0] if isinstance(error, OSError) else type(error).__name__
-        raise DataError(f"network file: got {str(path)!r}, which is not one ({said}); allowed: a file that oche.training.save wrote") from error
+        raise DataError(f"network file: got {str(path)!r}, which is not one ({said}); allowed: what oche.training.save wrote") from error
     if schema != _SCHEMA:
         raise DataError(f"network file {str(path)!r}: got schema {schema!r}; allowed: {_SCHEMA!r}; use the version of oche that wrote it")
     model = build(meta)

@@ -4,7 +4,7 @@
 # PIP_ARGS is passed on to pip.
 # PYTHON names the interpreter that creates .venv; PYTEST_ARGS is passed on to pytest.
 
-PYTHON ?= $(firstword $(shell command -v python3.11 python3 python 2>/dev/null))
+PYTHON ?= $(shell for name in python3.11 python3 python; do command -v $$name && break; done)
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 VENV := .venv

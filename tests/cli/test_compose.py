@@ -87,3 +87,13 @@ def test_the_size_of_the_final_program_reaches_the_protocol():
 def test_a_bad_task_is_named(arguments, said):
     with pytest.raises((ArgumentError, UnknownNameError), match=said):
         compose.task(**arguments)
+
+
+def test_random_search_gets_the_seeds_that_a_verdict_needs():
+    from oche.cli.search import random_seeds
+
+    # C(9, 3) = 84 splits: the first count with 3 / splits below .05; 5 + 5 runs decide as they are.
+    assert random_seeds([0, 1, 2], tests=3) == [0, 1, 2, 3, 4, 5]
+    assert random_seeds([0, 1, 2, 3, 4], tests=3) == [0, 1, 2, 3, 4]
+    assert len(random_seeds([0, 1], tests=3)) == 10
+    assert random_seeds([4], tests=3) == [4]

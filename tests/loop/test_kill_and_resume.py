@@ -85,6 +85,7 @@ _EVENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("executor", "workers"), [("serial", 1), ("processes", 2)])
 @pytest.mark.parametrize("kind", ["asktell", "sharing"])
 def test_a_kill_at_each_named_event_changes_nothing(kind: str, executor: str, workers: int, unbroken: dict, tmp_path: Path) -> None:
@@ -120,6 +121,7 @@ def test_a_file_without_its_commit_is_an_orphan_and_goes(tmp_path: Path) -> None
     assert sorted(f.name for f in folder.iterdir()) == ["step-000000010.pt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "executor", "workers"), [("asktell", "serial", 1), ("asktell", "processes", 2), ("sharing", "serial", 1)])
 def test_kills_at_seeded_instants_change_nothing(kind: str, executor: str, workers: int, unbroken: dict, tmp_path: Path) -> None:
     rng = random.Random(20)
@@ -143,6 +145,7 @@ def test_kills_at_seeded_instants_change_nothing(kind: str, executor: str, worke
     assert _content(_saved(path)) == unbroken[kind][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "event"), [("asktell", "told:30:worker"), ("sharing", "checkpoint:3:worker")])
 def test_a_killed_worker_changes_nothing(kind: str, event: str, unbroken: dict, tmp_path: Path) -> None:
     # One worker: the one that holds the supernet alive.

@@ -140,7 +140,8 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
         base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
     if plan.random_search:
         limit = equal_budget(runs, plan.equal)
-        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=plan.seeds, name=f"{name} random search", **plan.common)
+        seeds = random_seeds([run.seed for run in runs], tests=3 if plan.members else 1)
+        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, name=f"{name} random search", **plan.common)
     return runs, base, rs
 
 
@@ -163,6 +164,23 @@ def equal_budget(runs: Any, unit: str) -> Any:
     if unit != "cpu_seconds" or not spent or not all(spent):
         raise BudgetError(f"--equal: got {unit!r}; allowed: 'work', or 'cpu_seconds' of searches that spent some")
     return Budget(cpu_seconds=sum(spent) / len(spent))
+
+
+def random_seeds(seeds: list[int], tests: int, alpha: float = 0.05, most: int = 10) -> list[int]:
+    """Seeds of random search: those of the searches, and more where the judge could not decide with so few.
+
+    Args:
+        seeds: Seeds of the searches.
+        tests: Tests in the report, over which the judge corrects.
+        alpha: Level of the report.
+        most: No more than this for the sake of the verdict.
+    """
+    from oche.judge import smallest_p
+
+    chosen = list(seeds)
+    while 2 <= len(seeds) <= len(chosen) < most and tests * smallest_p(len(seeds), len(chosen)) >= alpha:
+        chosen.append(max(chosen) + 1)
+    return chosen
 
 
 def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:

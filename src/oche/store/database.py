@@ -46,35 +46,36 @@ class Database:
             raise
 
     def _open_file(self, path: Path) -> sa.Engine:
-        if path.is_dir():
+        try:
+            exists = self._look(path)
+        except OSError as error:
             raise StoreError(
-                f"store: got the folder {str(path)!r}; allowed: a file; add a file name, for example {str(path / 'runs.db')!r}"
-            )
-        exists = path.exists() and path.stat().st_size > 0
-        if exists:
-            try:
-                with path.open("rb") as handle:
-                    head = handle.read(len(_MAGIC))
-            except OSError as error:
-                raise StoreError(f"store: got {str(path)!r}, which cannot be read ({error.strerror}); allowed: a readable file") from error
-            if head != _MAGIC:
-                raise _not_ours(self.label)
-        else:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"store: got {str(path)!r}, whose folder cannot be made ({error.strerror}); allowed: a writable place"
-                ) from error
+                f"store: got {str(path)!r}, which cannot be reached ({error.strerror}); allowed: a place where you may read and write"
+            ) from error
         self.read_only = exists and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
-        # A WAL file needs its -shm file beside it; without the right to make one, the file can be read only as immutable.
-        mode = "?mode=ro&immutable=1&uri=true" if self.read_only else "?uri=true"
+        mode = "?uri=true"
+        if self.read_only:
+            # A reader makes files beside the database, unless a writer left them; without the right to, it is read as immutable.
+            left = path.with_name(path.name + "-wal").exists()
+            mode = "?mode=ro&uri=true" if left else "?mode=ro&immutable=1&uri=true"
         engine = sa.create_engine(
             f"sqlite:///file:{_quoted(path)}{mode}", connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}
         )
         event.listen(engine, "connect", self._on_connect)
         event.listen(engine, "begin", _on_begin)
         return engine
+
+    def _look(self, path: Path) -> bool:
+        """Whether there is a database; makes the folder of a new one."""
+        if path.is_dir():
+            raise StoreError(f"store: got the folder {str(path)!r}; allowed: a file; add a name, for example {str(path / 'runs.db')!r}")
+        if not (path.exists() and path.stat().st_size > 0):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return False
+        with path.open("rb") as handle:
+            if handle.read(len(_MAGIC)) != _MAGIC:
+                raise _not_ours(self.label)
+        return True
 
     def _open_server(self, url: str) -> sa.Engine:
         parsed = sa.make_url(url)

@@ -3,7 +3,48 @@
 Everything here loads at first use: importing this package imports neither torch nor any other large library.
 """
 
+from typing import TYPE_CHECKING
+
 from oche._lazy import attach
+
+# For type checkers and editors; at run time the names below load at first use.
+if TYPE_CHECKING:
+    from oche import algorithms as algorithms
+    from oche import errors as errors
+    from oche import flows as flows
+    from oche import judge as judge
+    from oche import loop as loop
+    from oche import mixers as mixers
+    from oche import networks as networks
+    from oche import program as program
+    from oche import schemes as schemes
+    from oche import seeds as seeds
+    from oche import spaces as spaces
+    from oche import store as store
+    from oche import supernets as supernets
+    from oche import tasks as tasks
+    from oche import testing as testing
+    from oche import training as training
+    from oche import weightings as weightings
+    from oche.driver._search import baseline as baseline
+    from oche.driver._search import search as search
+    from oche.loop.contracts import Budget as Budget
+    from oche.loop.contracts import Feedback as Feedback
+    from oche.loop.contracts import Proposal as Proposal
+    from oche.loop.sample import sample as sample
+    from oche.program import DNA as DNA
+    from oche.program import Choice as Choice
+    from oche.program import Node as Node
+    from oche.program import Space as Space
+    from oche.program import floatv as floatv
+    from oche.program import intv as intv
+    from oche.program import manyof as manyof
+    from oche.program import oneof as oneof
+    from oche.program import permutate as permutate
+    from oche.program import repeat as repeat
+    from oche.program import symbolic as symbolic
+    from oche.store.record import Record as Record
+    from oche.supernets.build import supernet as supernet
 
 __version__ = "0.1.0"
 

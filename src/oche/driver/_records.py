@@ -67,7 +67,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
 
 
 def _search_metrics(pick: Any) -> dict[str, float]:
-    """The search signal of the pick, as `valid`, whichever kind of search it was."""
+    """The search signal of the pick, as `valid`, whichever kind of search it was; with shared weights, their score in percent."""
     if pick is None:
         return {}
     found = {k: float(v) for k, v in pick.proposal.info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
@@ -76,6 +76,8 @@ def _search_metrics(pick: Any) -> dict[str, float]:
         found.update(feedback.metrics)
         if "valid" not in found and isinstance(feedback.reward, float):
             found["valid"] = feedback.reward
+    if "valid" not in found and "shared_score" in found:
+        found["valid"] = 100 * found["shared_score"]
     return found
 
 

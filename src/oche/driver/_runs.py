@@ -15,9 +15,6 @@ from oche.program import DNA, Space
 from oche.store.record import Record
 from oche.tasks import architecture
 
-#: Search signals of a pick, the first that there is: of its own training, or of its path in a trained supernet.
-_SIGNALS = ("valid", "shared_score")
-
 
 @dataclass(frozen=True)
 class Found:
@@ -99,7 +96,7 @@ class Runs(Sequence[Any]):
         if not done:
             reasons = "; ".join(f"seed {run.seed}: {run.reason or 'no pick'}" for run in self.runs)
             raise ArgumentError(f"best: got no finished search ({reasons}); allowed: at least one")
-        record = max(done, key=lambda r: next((r.metrics[k] for k in _SIGNALS if k in r.metrics), float("-inf")))
+        record = max(done, key=lambda r: r.metrics.get("valid", float("-inf")))
         root = self.space.root
         assert record.dna is not None
         return Found(root, DNA(record.dna, root.fingerprint), record, getattr(self.task, "final", {}))

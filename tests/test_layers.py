@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+
+import oche
 
 ROOT = Path(__file__).parents[1]
 pytest.importorskip("importlinter")
@@ -44,3 +49,15 @@ def test_a_breach_is_found(tmp_path, where, line, said):
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
+
+
+def test_no_public_name_is_also_a_module_of_its_package():
+    # Importing such a module would replace the name in the package, depending on who imported what first.
+    clashes = []
+    for found in pkgutil.walk_packages(oche.__path__, "oche."):
+        if found.ispkg:
+            package = importlib.import_module(found.name)
+            modules = {m.name for m in pkgutil.iter_modules(package.__path__)}
+            both = modules & set(getattr(package, "__all__", []))
+            clashes += [f"{found.name}.{name}" for name in both if not isinstance(package.__getattr__(name), types.ModuleType)]
+    assert clashes == []

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from oche.loop.contracts import Budget as Budget
     from oche.loop.contracts import Feedback as Feedback
     from oche.loop.contracts import Proposal as Proposal
-    from oche.loop.sample import sample as sample
+    from oche.loop.sampling import sample as sample
     from oche.program import DNA as DNA
     from oche.program import Choice as Choice
     from oche.program import Node as Node
@@ -74,13 +74,13 @@ __getattr__, __dir__, __all__ = attach(
         "permutate": "oche.program:permutate",
         "program": "oche.program",
         "repeat": "oche.program:repeat",
-        "sample": "oche.loop.sample:sample",
+        "sample": "oche.loop.sampling:sample",
         "schemes": "oche.schemes",
         "search": "oche.driver:search",
         "seeds": "oche.seeds",
         "spaces": "oche.spaces",
         "store": "oche.store",
-        "supernet": "oche.supernets:supernet",
+        "supernet": "oche.supernets.build:supernet",
         "supernets": "oche.supernets",
         "symbolic": "oche.program:symbolic",
         "tasks": "oche.tasks",

@@ -21,7 +21,7 @@ from oche.loop.executors.base import Executor, Limits, Outcome
 from oche.loop.executors.processes import Processes
 from oche.loop.executors.serial import Serial
 from oche.loop.interrupt import Interrupted, interrupts
-from oche.loop.progress import progress
+from oche.loop.progress_bar import progress
 from oche.loop.run import Plan, Run
 from oche.loop.workbench import Workbench
 from oche.store.rows import Batch
@@ -229,7 +229,7 @@ def test_progress_is_silent_where_nobody_looks(capsys: pytest.CaptureFixture[str
 def test_progress_shows_title_share_and_note_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     import io
 
-    import oche.loop.progress as module
+    import oche.loop.progress_bar as module
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -15,7 +15,7 @@ import pytest
 import oche
 from oche.algorithms import RegularizedEvolution, Sweep
 from oche.errors import ArgumentError, BudgetError, FeedbackError, MissingFeedback, ResumeError, SpaceError, UnknownNameError
-from oche.loop.sample import describe_algorithm, sample
+from oche.loop.sampling import describe_algorithm, sample
 from oche.program import Space, oneof
 from oche.store import Store
 from oche.testing.spaces import categorical, conditional, space
@@ -222,7 +222,7 @@ def test_equal_settings_have_one_description(one: Any, other: Any, same: bool) -
 def test_a_killed_loop_goes_on_with_the_same_proposals(any_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
-        "from oche.loop.sample import sample\n"
+        "from oche.loop.sampling import sample\n"
         "from oche.testing.spaces import space\n"
         "for child, feedback in sample(space('categorical'), sys.argv[2], 60, store=sys.argv[1], name='try'):\n"
         "    if feedback.number == int(sys.argv[3]): os.kill(os.getpid(), signal.SIGKILL)\n"

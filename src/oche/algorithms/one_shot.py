@@ -30,7 +30,7 @@ from oche.schemes.problem import BilevelProblem
 from oche.schemes.rules import set_lr
 from oche.seeds import building, derive, generator
 from oche.supernets.mixer import Mixer
-from oche.supernets.supernet import Functional, Supernet
+from oche.supernets.network import Functional, Supernet
 
 #: How the result is picked.
 PICKS = ("derive", "score")

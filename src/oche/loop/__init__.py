@@ -26,7 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "WeightSharingRun": "oche.loop.weight_sharing_run:WeightSharingRun",
         "Workbench": "oche.loop.workbench:Workbench",
         "make_executor": "oche.loop.executors.base:make",
-        "progress": "oche.loop.progress:progress",
-        "sample": "oche.loop.sample:sample",
+        "progress": "oche.loop.progress_bar:progress",
+        "sample": "oche.loop.sampling:sample",
     },
 )

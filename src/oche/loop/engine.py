@@ -16,7 +16,7 @@ from pathlib import Path
 from oche.errors import StoreError
 from oche.loop.executors.base import Executor, Target
 from oche.loop.interrupt import Interrupt, Interrupted, interrupts
-from oche.loop.progress import Update, progress
+from oche.loop.progress_bar import Update, progress
 from oche.loop.run import Run, Work
 from oche.loop.weight_sharing_run import WeightSharingRun
 

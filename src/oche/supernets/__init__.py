@@ -16,7 +16,7 @@ __getattr__, __dir__, __all__ = attach(
         "Relaxed": "oche.supernets.relaxed:Relaxed",
         "Slot": "oche.supernets.drawn:Slot",
         "SuperResolver": "oche.supernets.resolver:SuperResolver",
-        "Supernet": "oche.supernets.supernet:Supernet",
+        "Supernet": "oche.supernets.network:Supernet",
         "supernet": "oche.supernets.build:supernet",
         "recalibrate": "oche.supernets.norm:recalibrate",
     },

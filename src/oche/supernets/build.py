@@ -9,7 +9,7 @@ from torch import Tensor
 
 from oche.loop.registry import load
 from oche.supernets.mixer import Mixer
-from oche.supernets.supernet import Supernet
+from oche.supernets.network import Supernet
 
 
 def supernet(

@@ -13,6 +13,5 @@ __getattr__, __dir__, __all__ = attach(
         "ExecutorContract": "oche.testing.executor:ExecutorContract",
         "TaskContract": "oche.testing.task:TaskContract",
         "WeightSharingContract": "oche.testing.weight_sharing:WeightSharingContract",
-        "SPACES": "oche.testing.spaces:SPACES",
     },
 )

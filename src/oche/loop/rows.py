@@ -8,6 +8,7 @@ from typing import Any
 
 from oche.errors import ResumeError
 from oche.loop.contracts import Cost, Feedback, Proposal
+from oche.loop.executors.base import plain_text
 from oche.program import DNA, Space
 from oche.store.rows import ProposalRow, TrialRow
 
@@ -21,11 +22,6 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def _clean(text: str) -> str:
-    """Text that every database takes: PostgreSQL knows no NUL, and no database lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def proposal_row(proposal: Proposal, seen: int) -> ProposalRow:
@@ -74,7 +70,7 @@ def trial_row(proposal: int, replicate: int, phase: str, told: int | None, feedb
         phase=phase,
         told=told,
         status=feedback.status,
-        reason=_clean(feedback.reason),
+        reason=plain_text(feedback.reason),
         reward=None if reward is None else float(reward),
         zone=feedback.zone,
         metrics=_text(feedback.metrics),

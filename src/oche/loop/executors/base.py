@@ -131,11 +131,16 @@ def perform(target: Target, message: Any) -> Outcome:
 
 def failed(error: BaseException, kind: str) -> Failure:
     """A failure that carries `error`."""
-    text = str(error).strip().splitlines()
+    text = plain_text(str(error)).strip().splitlines()
     reason = f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
     # The frames of the executor itself say nothing to the user; the traceback as text is kept for the log.
-    trace = "".join(traceback.format_exception(error))
+    trace = plain_text("".join(traceback.format_exception(error)))
     return Failure(kind, reason, error, trace)
+
+
+def plain_text(text: str) -> str:
+    """Text that every log and database takes: PostgreSQL knows no NUL, and nothing that writes UTF-8 knows lone surrogates."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_allocation(error: Exception) -> bool:

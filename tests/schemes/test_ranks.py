@@ -11,7 +11,7 @@ import torch
 from oche.schemes import BilevelProblem, FirstOrder, Sgd
 
 SCRIPT = """
-import sys, torch
+import os, sys, torch
 torch.set_num_threads(1)
 from oche.schemes import BilevelProblem, FirstOrder, Sgd
 rank, folder = int(sys.argv[1]), sys.argv[2]
@@ -27,7 +27,11 @@ state = scheme.init(problem, Sgd(0.01))
 for step in range(3):
     scheme.step(state, 1.0 + rank + step, 2.0 * rank + step)
 torch.save({"x": problem.weights["x"].detach(), "y": problem.weights["y"].detach(), "a": problem.arch.detach()}, f"{folder}/{rank}.pt")
+# Neither rank tears the connection down while the other still talks, and no thread of gloo outlives the interpreter.
+torch.distributed.barrier()
 torch.distributed.destroy_process_group()
+sys.stdout.flush()
+os._exit(0)
 """
 
 

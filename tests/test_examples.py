@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from oche.files import data_dir
 from tests.cli.conftest import environment
+from tests.conftest import lacking
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -37,9 +37,7 @@ def test_own_loop_finds_the_top_of_its_reward():
 
 def test_the_table_gives_the_published_mean_and_a_verdict():
     if data_dir() is None or not (data_dir() / "nasbench201.csv.gz").is_file():
-        if os.environ.get("OCHE_TEST_STRICT"):
-            pytest.fail("OCHE_DATA holds no nasbench201.csv.gz")
-        pytest.skip("needs nasbench201.csv.gz in OCHE_DATA")
+        lacking("OCHE_DATA holds no nasbench201.csv.gz")
     said = run("table.py")
     assert "regularized-evolution" in said
     assert "10 + 10 searches" in said or "10" in said.splitlines()[0]

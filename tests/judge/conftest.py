@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import lacking
 from tests.judge.made_records import table_columns
-
-from oche.files import data_dir
-
-
-def absent(reason: str) -> NoReturn:
-    """Skip, or fail where everything must be present."""
-    if os.environ.get("OCHE_TEST_STRICT") == "1":
-        pytest.fail(f"{reason} (OCHE_TEST_STRICT=1)")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def oche_data() -> Path:
-    folder = data_dir()
-    if folder is None:
-        absent("OCHE_DATA is not set or not a folder")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +36,7 @@ def browser() -> Iterator[Any]:
     binary = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if binary is None or driver is None:
-        absent("no Chromium or no chromedriver on this machine")
+        lacking("no Chromium or no chromedriver on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"):

@@ -10,6 +10,7 @@ Prints, per network, milliseconds per step, predicted milliseconds, and the spre
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ SIZES = [(4, 1), (8, 1), (16, 1), (8, 2)]
 SUPERNETS = ["pc-darts", "darts", "rsps"]
 REPEATS = 10
 ROUNDS = 5
+LOW, HIGH = 0.6, 1.6
 
 
 def networks(problem: object) -> Iterator[tuple[str, torch.nn.Module]]:
@@ -36,8 +38,8 @@ def networks(problem: object) -> Iterator[tuple[str, torch.nn.Module]]:
             yield f"{name}, {channels} channels, {cells} cells", algorithm.network
 
 
-def main() -> None:
-    """Measure all networks and print one table."""
+def main() -> int:
+    """Measure all networks, print one table, and return 1 if the gate is missed."""
     torch.set_num_threads(1)
     problem = oche.tasks.classification("digits", device="cpu").problem(0)
     batch = next(iter(problem.batches("train", 0, 0)))
@@ -66,8 +68,13 @@ def main() -> None:
             f"{name:>34} {work.calls:>6} {work.numbers:>9} {work.flops / 1e6:>7.1f} "
             f"{min(times) * 1e3:>7.2f} {predicted * 1e3:>9.2f} {ratios[-1]:>6.2f}"
         )
+    low, high = min(ratios), max(ratios)
     print(f"measured / predicted: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} networks")
+    if not (low >= LOW and high <= HIGH):
+        print(f"gate missed: allowed {LOW} to {HIGH}")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,12 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-
-def _skip(reason: str) -> None:
-    if os.environ.get("OCHE_TEST_STRICT") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+from tests.conftest import lacking
 
 
 def _as_postgres() -> list[str]:
@@ -30,12 +25,12 @@ def postgres_url() -> Iterator[str]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
     on_path = shutil.which("initdb")
     if not found and on_path is None:
-        _skip("PostgreSQL is not installed (no initdb in /usr/lib/postgresql/*/bin or on the path)")
+        lacking("PostgreSQL is not installed (no initdb in /usr/lib/postgresql/*/bin or on the path)")
     folder = found[-1].parent if found else Path(on_path or "").parent
     try:
         import psycopg  # noqa: F401
     except ImportError:
-        _skip("psycopg is not installed")
+        lacking("psycopg is not installed")
     # Not below pytest's folder, which other users may not enter; short, since a socket's path has a limit.
     root = Path(tempfile.mkdtemp(prefix="oche-pg-", dir="/tmp"))
     if os.geteuid() == 0:

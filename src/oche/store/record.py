@@ -46,6 +46,9 @@ class Record:
         budget: Limits of the search, as declared.
         cost: `search` and `final`, each a `Cost` in JSON form.
         curves: Named lists of (cost, value).
+        objectives: With several objectives, the direction (`max` or `min`) of each metric that was one.
+        front: With several objectives, the points that no other one dominates, each `{"metrics": {...}, "dna": [...], "arch": ...}`,
+            measured by the final training where there is one.
         params: Weights of the final network.
         macs: Multiply-adds of the final network per input.
         n_report: Number of test items behind the primary metric, for its resolution.
@@ -76,6 +79,8 @@ class Record:
     budget: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     curves: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    objectives: Mapping[str, str] = field(default_factory=dict)
+    front: Sequence[Mapping[str, Any]] = field(default_factory=list)
     params: int | None = None
     macs: int | None = None
     n_report: int | None = None

@@ -37,6 +37,8 @@ class _Model(BaseModel):
     budget: dict[str, Number] = {}
     cost: dict[str, dict[str, Number]] = {}
     curves: dict[str, list[list[Number]]] = {}
+    objectives: dict[str, Literal["max", "min"]] = {}
+    front: list[dict[str, Any]] = []
     params: StrictInt | None = None
     macs: StrictInt | None = None
     n_report: StrictInt | None = None

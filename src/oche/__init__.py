@@ -36,11 +36,14 @@ if TYPE_CHECKING:
     from oche.program import Choice as Choice
     from oche.program import Node as Node
     from oche.program import Space as Space
+    from oche.program import custom as custom
+    from oche.program import evolve as evolve
     from oche.program import floatv as floatv
     from oche.program import intv as intv
     from oche.program import manyof as manyof
     from oche.program import oneof as oneof
     from oche.program import permutate as permutate
+    from oche.program import recursive as recursive
     from oche.program import repeat as repeat
     from oche.program import symbolic as symbolic
     from oche.store.record import Record as Record
@@ -61,7 +64,9 @@ __getattr__, __dir__, __all__ = attach(
         "Space": "oche.program:Space",
         "algorithms": "oche.algorithms",
         "baseline": "oche.driver:baseline",
+        "custom": "oche.program:custom",
         "errors": "oche.errors",
+        "evolve": "oche.program:evolve",
         "floatv": "oche.program:floatv",
         "flows": "oche.flows",
         "intv": "oche.program:intv",
@@ -73,6 +78,7 @@ __getattr__, __dir__, __all__ = attach(
         "oneof": "oche.program:oneof",
         "permutate": "oche.program:permutate",
         "program": "oche.program",
+        "recursive": "oche.program:recursive",
         "repeat": "oche.program:repeat",
         "sample": "oche.loop.sampling:sample",
         "schemes": "oche.schemes",

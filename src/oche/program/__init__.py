@@ -3,10 +3,11 @@
 from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.dna import DNA
 from oche.program.layout import Point
-from oche.program.making import floatv, intv, manyof, oneof, permutate, repeat
+from oche.program.making import custom, evolve, floatv, intv, manyof, oneof, permutate, recursive, repeat
 from oche.program.node import Node, Symbol, symbolic
 from oche.program.resolver import Collect, Decide, Resolver, Site, current
 from oche.program.space import OpenProgram, Space, as_space
+from oche.program.text_choice import TextChoice
 
 __all__ = [
     "DNA",
@@ -24,13 +25,17 @@ __all__ = [
     "Site",
     "Space",
     "Symbol",
+    "TextChoice",
     "as_space",
     "current",
+    "custom",
+    "evolve",
     "floatv",
     "intv",
     "manyof",
     "oneof",
     "permutate",
+    "recursive",
     "repeat",
     "symbolic",
 ]

@@ -10,6 +10,7 @@ from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.layout import join
 from oche.program.node import Node
 from oche.program.resolver import Resolver, Site
+from oche.program.text_choice import TextChoice
 
 
 class _Mismatch(Exception):
@@ -77,6 +78,8 @@ class Encode(Resolver):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not choice.lo <= value <= choice.hi:
                 raise _Mismatch(path, f"got {value!r}; allowed: a number in [{choice.lo}, {choice.hi}]")
             decision = value
+        elif isinstance(choice, TextChoice):
+            decision = self._gene(choice, value, path)
         elif isinstance(choice, Repeat):
             if not isinstance(value, list) or len(value) not in choice.counts:
                 raise _Mismatch(path, f"got {value!r}; allowed: a list of {' or '.join(choice.labels)} items")
@@ -87,6 +90,17 @@ class Encode(Resolver):
             raise _Mismatch(path, f"got a {type(choice).__name__}; allowed: choices of this library")
         if choice.decides:
             self._take(site, decision, path)
+
+    @staticmethod
+    def _gene(choice: TextChoice, value: Any, path: str) -> str:
+        try:
+            text = choice.gene_of(value)
+            again = choice.decode(text)
+        except Exception as error:
+            raise _Mismatch(path, f"got {value!r} ({error}); allowed: what {choice!r} can encode") from error
+        if again != value:
+            raise _Mismatch(path, f"got {value!r}, which {choice!r} gives back as {again!r}; allowed: what it can encode")
+        return text
 
     def _match_many(self, choice: ManyOf, value: Any, site: Site, path: str) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or len(value) != choice.k:

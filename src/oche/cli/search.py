@@ -34,6 +34,7 @@ class Plan:
     random_search: bool
     common: dict[str, Any]
     equal: str = "work"
+    constraint: Any = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -53,6 +54,7 @@ class Plan:
             "executor": self.common["executor"],
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
+            **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
         }
 
 
@@ -81,6 +83,9 @@ def command(
     random_search: WithRandom = True,
     members: Members = 8,
     equal: Equal = "work",
+    max_params: option.MaxParams = None,
+    max_macs: option.MaxMacs = None,
+    where: option.Where = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -97,17 +102,19 @@ def command(
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
+    made = compose.task(task, data, recipe, search_recipe, final, device)
     plan = Plan(
         space,
         source.text,
         chosen,
-        compose.task(task, data, recipe, search_recipe, final, device),
+        made,
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
         random_search and chosen.partition("?")[0] != "random",
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
+        compose.constraint(max_params, max_macs, where, made),
     )
     if dry_run:
         described = plan.describe()
@@ -133,15 +140,16 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
     import oche
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
-    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
+    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, constraint=plan.constraint, **plan.common)
     base = rs = None
     if plan.members:
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}
-        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
+        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", constraint=plan.constraint, **shared)
     if plan.random_search:
         limit = equal_budget(runs, plan.equal)
         seeds = random_seeds([run.seed for run in runs], tests=3 if plan.members else 1)
-        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, name=f"{name} random search", **plan.common)
+        given = {**plan.common, "constraint": plan.constraint, "name": f"{name} random search"}
+        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, **given)
     return runs, base, rs
 
 

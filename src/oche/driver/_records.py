@@ -91,6 +91,8 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
         "source": job.source,
     }
+    if job.constraint is not None:
+        settings["constraint"] = job.constraint.describe()
     if draw_seed is not None:
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None

@@ -134,7 +134,9 @@ def constraint(max_params: int | None, max_macs: int | None, where: str | None, 
     if max_macs is not None:
         shape = getattr(getattr(task, "data", None), "shape", None)
         if shape is None:
-            raise ArgumentError("--max-macs: got it without the size of an input; allowed: together with --data; use --max-params or --where")
+            raise ArgumentError(
+                "--max-macs: got it without the size of an input; allowed: together with --data; use --max-params or --where"
+            )
         given["input_size"] = tuple(shape)
     return Constraint(**given)
 

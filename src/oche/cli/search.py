@@ -140,7 +140,9 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
     import oche
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
-    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, constraint=plan.constraint, **plan.common)
+    runs = oche.search(
+        plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, constraint=plan.constraint, **plan.common
+    )
     base = rs = None
     if plan.members:
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}

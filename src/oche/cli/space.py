@@ -78,9 +78,7 @@ def size_text(size: float) -> str:
     return text(size)
 
 
-def _members(
-    space: Any, n: int, seed: int, cost: str | None, bins: int, scale: str, constraint: Any
-) -> tuple[list[Any], list[float]]:
+def _members(space: Any, n: int, seed: int, cost: str | None, bins: int, scale: str, constraint: Any) -> tuple[list[Any], list[float]]:
     """Random members, spread over a cost if one is named, and what each costs."""
     if cost is not None and n:
         from oche.cli._program import load_program

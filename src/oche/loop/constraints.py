@@ -224,8 +224,8 @@ def constrained(algorithm: Any, constraint: Constraint | None) -> Any:
         return algorithm
     if hasattr(algorithm, "advance"):
         raise ArgumentError(
-            f"constraint with algorithm {type(algorithm).__name__!r}: got one that shares weights; allowed: algorithms that propose points, "
-            "for example 'regularized-evolution'; add a term to its loss instead"
+            f"constraint with algorithm {type(algorithm).__name__!r}: got one that shares weights; "
+            "allowed: algorithms that propose points, for example 'regularized-evolution'; add a term to its loss instead"
         )
     return Constrained(algorithm, constraint)
 

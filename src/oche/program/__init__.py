@@ -3,6 +3,7 @@
 from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.costs import MemberCost
 from oche.program.dna import DNA
+from oche.program.dna_array import DNAArray
 from oche.program.layout import Point
 from oche.program.making import custom, evolve, floatv, intv, manyof, oneof, permutate, recursive, repeat
 from oche.program.node import Node, Symbol, symbolic
@@ -13,6 +14,7 @@ from oche.program.text_choice import TextChoice
 
 __all__ = [
     "DNA",
+    "DNAArray",
     "Choice",
     "Collect",
     "Decide",

@@ -55,7 +55,8 @@ class Space:
         **arguments: Keyword arguments of a plain program.
 
     Raises:
-        SpaceError: choices contradict each other or hold themselves without end, there are more combinations than may be run, or the program is of neither style.
+        SpaceError: choices contradict each other or hold themselves without end, there are more combinations than may be run, or
+            the program is of neither style.
 
     Source: Peng et al. 2020 (PyGlove), abstract search space; ranks, exact counts and discovery by running are ours.
 

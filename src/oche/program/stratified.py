@@ -20,8 +20,8 @@ from oche.program.space import Space
 from oche.seeds import as_generator
 
 _SCALES = ("log", "linear")
-#: With so many bins not yet full, every bin may take more: the last ones may be out of reach.
-_RELAXED_BINS = 4
+#: With so large a share of bins not yet full (4 of 20), every bin may take more: the last ones may be out of reach.
+_OUT_OF_REACH = 0.2
 #: So many rejected draws per bin in a row relax the bins too, where more than those are out of reach.
 _PATIENCE = 25
 
@@ -64,7 +64,7 @@ def stratify(
 ) -> Strata:
     """Draw members whose costs spread evenly between the smallest and the largest.
 
-    A draw is kept if its bin holds fewer than n / bins members, rounded up. Once all but 4 bins are full, or after 25 draws per bin in
+    A draw is kept if its bin holds fewer than n / bins members, rounded up. Once all but a fifth of the bins are full (all but 4 of 20), or after 25 draws per bin in
     a row that were of no use, every bin may hold one more.
 
     Args:
@@ -119,7 +119,7 @@ def _fill(
                 f"space {space.name!r}: got no member with a cost from {edges[0]:g} to {edges[-1]:g} in {draws} draws; "
                 "allowed: a range that the space reaches; widen low and high"
             )
-        if useless >= _PATIENCE * bins or sum(c < limit for c in counts) <= min(_RELAXED_BINS, bins - 1):
+        if useless >= _PATIENCE * bins or sum(c < limit for c in counts) <= bins * _OUT_OF_REACH:
             limit, useless = limit + 1, 0 if members else useless
         dna = space.sample(rng)
         cost = price(dna)

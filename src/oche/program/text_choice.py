@@ -90,7 +90,9 @@ class TextChoice(Choice):
         """One text; an undecided program sees the value of the first gene."""
         gene = self.keyed(site.key)
         text = Text(site.rel, site.location, site.key, self.kind, gene, self.rules, self.name is not None)
-        return [text], self.decode(self.first())
+        first = self.first()
+        self.check(first, site.location)
+        return [text], self.decode(first)
 
     def child(self, resolver: Resolver, site: Site, decision: Any) -> Any:
         """The value of the gene; a node is built like every other node of the program."""

@@ -72,7 +72,7 @@ def _rows(n: int) -> list[Row]:
         return lambda _: call
 
     return [
-        Row(f"compile space, {n} choices", of(lambda: Space(program)), of(lambda: pg.dna_spec(theirs_value())), 50),
+        Row(f"compile space, {n} choices", _fresh(lambda: _ours(n), Space), _fresh(theirs_value, pg.dna_spec), 50),
         Row(f"random DNA, {n} choices", of(lambda: space.sample(rng)), of(lambda: pg.random_dna(spec, random.Random(0))), 300),
         Row(f"materialize, {n} choices", of(lambda: space.decode(dna)), of(lambda: template.decode(other)), 50),
         Row(f"encode, {n} choices", of(lambda: space.encode(child)), of(lambda: template.encode(other_child)), 50),
@@ -83,7 +83,7 @@ def _rows(n: int) -> list[Row]:
         Row(f"space size after compiling, {n} choices", of(lambda: space.size), of(lambda: spec.space_size), 1),
         Row(
             f"space size, cold, {n} choices",
-            of(lambda: Space(program).size),
+            _fresh(lambda: _ours(n), lambda made: Space(made).size),
             _fresh(theirs_value, lambda made: pg.dna_spec(made).space_size),
             50,
         ),

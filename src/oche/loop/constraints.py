@@ -210,7 +210,8 @@ def as_constraint(value: Any) -> Constraint | None:
     if isinstance(value, Mapping):
         return Constraint(**value)
     if callable(value):
-        return Constraint(where=value)
+        where: Any = value
+        return Constraint(where=where)
     raise ArgumentError(f"constraint: got {value!r}; allowed: oche.loop.Constraint(max_params=...), its arguments as a dict, or a function")
 
 

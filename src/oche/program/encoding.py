@@ -12,6 +12,9 @@ from oche.program.node import Node
 from oche.program.resolver import Resolver, Site
 from oche.program.text_choice import TextChoice
 
+#: Candidates of these types hold nothing inside.
+_CONSTANTS = frozenset((int, float, str, bool, type(None)))
+
 
 class _Mismatch(Exception):
     """A value does not fit a part of a program."""
@@ -133,6 +136,11 @@ class Encode(Resolver):
 
     def _first(self, choice: Choice, value: Any, site: Site, path: str) -> str:
         for label in choice.decidable:
+            candidate = choice.candidates[label]
+            if type(candidate) in _CONSTANTS:
+                if type(value) is type(candidate) and value == candidate:
+                    return label
+                continue
             saved = dict(self._taken)
             try:
                 self._inside(choice, site, label, None, value, path)

@@ -7,7 +7,6 @@ candidate `parent_choice[p]`.
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -18,7 +17,7 @@ import numpy as np
 from oche.errors import DNAError, SpaceError
 from oche.program.counting import completions
 from oche.program.dna import Gene
-from oche.program.spec import Decision, Number, Pick, Text, branch_sizes, decision_size, size
+from oche.program.spec import Decision, Number, Pick, Text, pick_size, product
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Layout:
     def __init__(self, decisions: Sequence[Decision]) -> None:
         self.points: list[Point] = []
         self._root = tuple(self._place(d, "", -1, -1) for d in decisions)
-        self.size = size(decisions)
+        self.size = product(item.size for item in self._root)
         self.n = tuple(p.n for p in self.points)
         self.parent = tuple(p.parent for p in self.points)
         self.parent_choice = tuple(p.parent_choice for p in self.points)
@@ -140,7 +139,8 @@ class Layout:
                     for i, branch in enumerate(decision.slots[slot])
                 )
             )
-        return _Placed(decision, tuple(seats), tuple(inside), branch_sizes(decision), decision_size(decision))
+        sizes = tuple(product(item.size for item in branch) if branch else 1 for branch in inside[0]) if inside else ()
+        return _Placed(decision, tuple(seats), tuple(inside), sizes, pick_size(decision, sizes))
 
     def active(self, flat: Sequence[Gene]) -> list[bool]:
         """Which points are active."""
@@ -320,7 +320,7 @@ def _check_gene(p: Point, gene: Gene) -> None:
             raise DNAError(f"gene of {p.id!r}: got {gene!r}; allowed: text, the gene is the user's own ({p.choice})")
         p.gene.check(gene, p.id)
         return
-    if isinstance(gene, bool) or not isinstance(gene, numbers.Real):
+    if isinstance(gene, (bool, str)):
         raise DNAError(f"gene of {p.id!r}: got {gene!r}; allowed: a number")
     if p.kind == "float":
         if not (p.lo <= gene <= p.hi):

@@ -219,20 +219,18 @@ class Space:
             return self.at(_below(self._finite_size(), rng))
         raise SpaceError(f"measure: got {measure!r}; allowed: 'choice', 'space'")
 
-    def stratified(
-        self,
-        cost: Any = "params",
-        n: int = 20,
-        bins: int = 20,
-        scale: str = "log",
-        seed: int | np.random.Generator = 0,
-        low: float | None = None,
-        high: float | None = None,
-    ) -> list[DNA]:
-        """Random points whose costs spread evenly between the smallest and the largest; see `stratify`."""
+    def stratified(self, cost: Any = "params", n: int = 20, seed: int | np.random.Generator = 0, **settings: Any) -> list[DNA]:
+        """Random points whose costs spread evenly between the smallest and the largest.
+
+        Args:
+            cost: `params`, or a function of a child that gives a number.
+            n: Number of points.
+            seed: A number, or a generator that goes on.
+            **settings: `bins`, `scale`, `low`, `high`, see `stratify`.
+        """
         from oche.program.stratified import stratify
 
-        return list(stratify(self, cost, n, bins, scale, seed, low, high).members)
+        return list(stratify(self, cost, n, seed=seed, **settings).members)
 
     def validate(self, dna: DNA) -> None:
         """Check that a DNA is a point of this space.

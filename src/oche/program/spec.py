@@ -7,7 +7,7 @@ A program is compiled to a list of `Decision`s. A `Pick` takes k of n candidates
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -126,32 +126,35 @@ Decision = Pick | Number | Text
 
 def size(decisions: Sequence[Decision]) -> int | float:
     """Number of points of a list of decisions; `math.inf` with any float or text inside."""
+    return product(decision_size(decision) for decision in decisions)
+
+
+def product(sizes: Iterable[int | float]) -> int | float:
+    """Product of exact sizes, ints of any length; the only float among them is infinity."""
     total: int | float = 1
-    for decision in decisions:
-        total = _times(total, decision_size(decision))
+    for found in sizes:
+        # An int of some hundred digits cannot meet a float, infinity or not.
+        total = math.inf if isinstance(found, float) or isinstance(total, float) else total * found
     return total
 
 
 def decision_size(decision: Decision) -> int | float:
     """Number of points of one decision, everything inside it counted."""
-    if not isinstance(decision, Pick):
-        return decision.count
-    if not decision.k:
+    return pick_size(decision, branch_sizes(decision)) if isinstance(decision, Pick) else decision.count
+
+
+def pick_size(pick: Pick, inside: Sequence[int | float]) -> int | float:
+    """Number of points of a pick whose candidates have sub-spaces of these sizes."""
+    if not pick.k:
         return 1
-    inside = branch_sizes(decision)
     if any(isinstance(s, float) for s in inside):
         return math.inf
-    return picks(inside, decision.k, decision.distinct, decision.is_sorted)  # type: ignore[arg-type]
+    return picks(inside, pick.k, pick.distinct, pick.is_sorted)  # type: ignore[arg-type]
 
 
 def branch_sizes(pick: Pick) -> tuple[int | float, ...]:
     """Size of the sub-space inside each candidate."""
-    return tuple(size(branch) for branch in pick.slots[0])
-
-
-def _times(a: int | float, b: int | float) -> int | float:
-    # Exact sizes are ints of any length, too long for `math.isinf`; the only float is infinity.
-    return math.inf if isinstance(a, float) or isinstance(b, float) else a * b
+    return tuple(size(branch) if branch else 1 for branch in pick.slots[0]) if pick.k else ()
 
 
 def walk(decisions: Sequence[Decision]) -> Iterator[Decision]:

@@ -64,8 +64,8 @@ def stratify(
 ) -> Strata:
     """Draw members whose costs spread evenly between the smallest and the largest.
 
-    A draw is kept if its bin holds fewer than n / bins members, rounded up. Once all but a fifth of the bins are full (all but 4 of 20), or after 25 draws per bin in
-    a row that were of no use, every bin may hold one more.
+    A draw is kept if its bin holds fewer than n / bins members, rounded up. Once all but a fifth of the bins are full (all but 4 of 20),
+    or after 25 draws per bin in a row that were of no use, every bin may hold one more.
 
     Args:
         space: The space.

@@ -39,6 +39,7 @@ __getattr__, __dir__, __all__ = attach(
         "Stepwise": "oche.algorithms.operators._schedules:Stepwise",
         "Swap": "oche.algorithms.operators._mutators:Swap",
         "Uniform": "oche.algorithms.operators._recombinators:Uniform",
+        "Top": "oche.algorithms.operators._selectors:Top",
         "WeightedAverage": "oche.algorithms.operators._recombinators:WeightedAverage",
         "recalled": "oche.algorithms.operators._base:recalled",
     },

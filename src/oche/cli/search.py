@@ -68,6 +68,7 @@ def command(
     recipe: option.RecipeText = None,
     search_recipe: option.SearchRecipe = None,
     final: option.FinalText = None,
+    objectives: option.ObjectivesText = None,
     seeds: option.Seeds = "1",
     budget: option.BudgetText = None,
     store: option.StoreText = None,
@@ -101,7 +102,7 @@ def command(
         space,
         source.text,
         chosen,
-        compose.task(task, data, recipe, search_recipe, final, device),
+        compose.task(task, data, recipe, search_recipe, final, device, objectives),
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
@@ -202,9 +203,11 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    if runs.front:
+        text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
-    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
+    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "front": runs.front, "files": files}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
@@ -241,6 +244,10 @@ def _best(records: Sequence[Any]) -> Any:
     if all("valid" in r.metrics for r in done):
         return max(done, key=lambda r: r.metrics["valid"])
     return (max if done[0].direction == "max" else min)(done, key=lambda r: r.value)
+
+
+def _metrics(point: Any) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in point["metrics"].items())
 
 
 def _decisions(record: Any) -> str:

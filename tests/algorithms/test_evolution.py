@@ -99,7 +99,9 @@ def test_hill_climbing_proposes_neighbors_of_the_best_only():
     assert sum(made[-1]) > sum(made[0])
 
 
-@pytest.mark.parametrize("text", ["evolution?initial=0", "hill-climbing?batch=0", "nsga2?population=1", "nsga2?crossover=pmx", "nsga2?p_crossover=2"])
+@pytest.mark.parametrize(
+    "text", ["evolution?initial=0", "hill-climbing?batch=0", "nsga2?population=1", "nsga2?crossover=pmx", "nsga2?p_crossover=2"]
+)
 def test_settings_are_checked(text):
     with pytest.raises(ArgumentError, match="allowed"):
         get(text)

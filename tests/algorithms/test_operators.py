@@ -83,7 +83,11 @@ def test_cycle_crossover_as_in_the_textbook():
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(st.integers(2, 8).flatmap(lambda n: st.tuples(st.permutations(range(n)), st.permutations(range(n)), st.integers(0, n), st.integers(0, n))))
+@given(
+    st.integers(2, 8).flatmap(
+        lambda n: st.tuples(st.permutations(range(n)), st.permutations(range(n)), st.integers(0, n), st.integers(0, n))
+    )
+)
 def test_crossovers_of_permutations_give_permutations_of_their_parents_places(case):
     a, b, i, j = case
     i, j = min(i, j), max(i, j)

@@ -291,7 +291,9 @@ class Remember(Operator):
 
     def apply(self, members: list[Any], context: Context) -> list[Any]:
         """Keep, and give the input."""
-        context.memory[self.name] = list(members) if self.what is None else self.what(members, context) if callable(self.what) else self.what
+        context.memory[self.name] = (
+            list(members) if self.what is None else self.what(members, context) if callable(self.what) else self.what
+        )
         return members
 
 

@@ -27,7 +27,9 @@ class PermutationCrossover(Recombinator):
     def children(self, parents: list[Member], context: Context) -> list[tuple[Any, ...]]:
         """Both children: of (a, b) and of (b, a)."""
         if len(parents) != 2:
-            raise ArgumentError(f"{type(self).__name__}: got {len(parents)} parents; allowed: 2; select them, for example Sample(2) >> PMX()")
+            raise ArgumentError(
+                f"{type(self).__name__}: got {len(parents)} parents; allowed: 2; select them, for example Sample(2) >> PMX()"
+            )
         flats = [m.dna.flat for m in parents]
         drawn: dict[int, tuple[int, int, int]] = {}
 

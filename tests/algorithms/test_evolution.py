@@ -151,7 +151,8 @@ def test_dedup_tells_the_inner_algorithm_what_is_known(rule, told):
             pass
 
     search = Dedup(Inner(), max_duplicates=2, max_attempts=1, auto_reward=rule)
-    _run(search, "categorical", 2, lambda flat, rewards=iter([1.0, 3.0]): next(rewards))
+    rewards = iter([1.0, 3.0])
+    _run(search, "categorical", 2, lambda flat: next(rewards))
     search.ask(1)
     feedback = search.inner.told[2]
     assert [feedback.reward if feedback.ok else feedback.status] == told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -108,7 +109,7 @@ def test_what_is_inside_a_candidate_goes_with_it():
     inside = lambda m: sorted(map(str, space.decode(m.dna)))
     parents = [m for m in context.draw(200) if inside(m) == ["q", "r", "v"]]
     for operator in (op.PMX(), op.Order(), op.Cycle(), op.KPoint(1), op.Uniform()):
-        for first, second in zip(parents, parents[1:], strict=False):
+        for first, second in itertools.pairwise(parents):
             assert all(inside(m) == ["q", "r", "v"] for m in operator([first, second], context))
 
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.cli.conftest import run_oche
 
 import oche
 from oche.errors import ArgumentError, FeedbackError
 from oche.store.record import Record
-from tests.cli.conftest import run_oche
 
+NET = """
+import oche
+from torch import nn
+
+HEADS = {"small": lambda: nn.Linear(64, 10), "large": lambda: nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 10))}
+
+
+class Net(nn.Sequential):
+    def __init__(self, in_channels=1, classes=10):
+        super().__init__(nn.Flatten(), oche.oneof(HEADS, name="head"))
+"""
 PROGRAM = {"x": oche.oneof([1, 2, 3], name="x"), "y": oche.oneof([0, 5], name="y")}
 
 
@@ -87,14 +98,7 @@ def test_what_is_not_allowed_is_refused():
 
 
 def test_the_command_line_prints_the_front(tmp_path):
-    (tmp_path / "net.py").write_text(
-        "import oche\nfrom torch import nn\n"
-        "class Net(nn.Sequential):\n"
-        "    def __init__(self, in_channels=1, classes=10):\n"
-        "        layers = oche.oneof({'small': lambda: nn.Linear(64, 10), 'large': lambda: nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 10))},"
-        " name='head')\n"
-        "        super().__init__(nn.Flatten(), layers)\n"
-    )
+    (tmp_path / "net.py").write_text(NET)
     words = "--data digits[:200] --recipe epochs=1 --budget trials=5 --objectives valid:max,params:min --no-baseline --no-random-search"
     done = run_oche("search", "net.py:Net", "--algorithm", "nsga2?population=2", *words.split(), "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

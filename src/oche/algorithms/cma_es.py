@@ -88,10 +88,11 @@ class CMAES:
         self.distribution = CMA(mean, self.sigma, self.distribution.population * 2)
 
     def _draw(self) -> list[float]:
+        point = self.distribution.sample(self._rng, 1)[0]
         for _ in range(_REDRAWS):
-            point = self.distribution.sample(self._rng, 1)[0]
             if ((point >= 0) & (point <= 1)).all():
-                return point.tolist()
+                break
+            point = self.distribution.sample(self._rng, 1)[0]
         return point.clip(0, 1).tolist()
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:

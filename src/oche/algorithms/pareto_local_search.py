@@ -121,7 +121,7 @@ class ParetoLocalSearch:
 
 def _at(space: Space, share: float) -> tuple[Gene, ...]:
     """The point with every decision at a share of its candidates or range: 0 the first, 1 the last."""
-    points, flat = space.points, [None] * len(space.points)  # type: list[Gene]
+    flat: list[Gene] = [None] * len(space.points)
     for unit in units(space):
         p, k = unit.point, len(unit.seats)
         if p.parent >= 0 and flat[p.parent] != p.parent_choice:
@@ -135,5 +135,4 @@ def _at(space: Space, share: float) -> tuple[Gene, ...]:
             start = int(share * (p.n - k)) if p.distinct else int(share * (p.n - 1))
             for slot, seat in enumerate(unit.seats):
                 flat[seat] = start + slot if p.distinct else start
-    assert len(flat) == len(points)
     return tuple(flat)

@@ -96,7 +96,8 @@ class Reinforce:
             return feedback.scalar
         if self.cost not in feedback.metrics:
             raise ArgumentError(
-                f"reinforce cost: got {self.cost!r}; allowed: a metric of the task, {', '.join(sorted(feedback.metrics)) or 'which has none'}"
+                f"reinforce cost: got {self.cost!r}; allowed: a metric of the task, "
+                f"{', '.join(sorted(feedback.metrics)) or 'which has none'}"
             )
         assert self.target is not None
         return feedback.scalar + self.beta * abs(feedback.metrics[self.cost] / self.target - 1)

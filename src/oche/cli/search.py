@@ -207,7 +207,8 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
         text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
-    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "front": runs.front, "files": files}, text, short)
+    found = {"best": best.to_json(), "front": runs.front, "files": files}
+    output.result({"report": report.to_json() if report is not None else None, **found}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:

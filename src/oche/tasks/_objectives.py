@@ -82,7 +82,8 @@ class Objectives:
             if value is None:
                 known = sorted({*metrics, *counted})
                 raise FeedbackError(
-                    f"objective {name!r}: got no such metric from {self.task.name}; allowed: {', '.join(known) or 'none, it has no metrics'}"
+                    f"objective {name!r}: got no such metric from {self.task.name}; "
+                    f"allowed: {', '.join(known) or 'none, it has no metrics'}"
                 )
             found[name] = float(value)
         return found
@@ -118,10 +119,10 @@ def objectives(task: Any, *named: Sequence[str] | str) -> Objectives:
     """
     from oche.tasks._registry import as_task
 
-    pairs = [pair for item in named for pair in (_pairs(item) if isinstance(item, str) else [tuple(item)])]
+    pairs: list[tuple[Any, ...]] = [pair for item in named for pair in (_pairs(item) if isinstance(item, str) else [tuple(item)])]
     if any(len(pair) != 2 for pair in pairs):
         raise ArgumentError(f"objectives: got {named!r}; allowed: pairs such as ('params', 'min'), or text such as valid:max,params:min")
-    found = dict(pairs)
+    found: dict[str, str] = {str(name): str(direction) for name, direction in pairs}
     if len(found) != len(pairs):
         raise ArgumentError(f"objectives: got {[p[0] for p in pairs]!r}; allowed: each metric once")
     return Objectives(as_task(task), found)

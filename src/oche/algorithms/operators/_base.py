@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +51,8 @@ class Member:
         if isinstance(self.reward, tuple):
             if len(self.reward) != 1:
                 raise ArgumentError(
-                    f"operator: got {len(self.reward)} objectives; allowed: 1; use 'nsga2', 'pareto-local-search', or the operator Nondominated"
+                    f"operator: got {len(self.reward)} objectives; allowed: 1; use 'nsga2', 'pareto-local-search', or the operator "
+                    "Nondominated"
                 )
             return self.reward[0]
         return self.reward
@@ -105,7 +106,7 @@ class Context:
 
 
 #: A number, or a function of the context.
-Number = Union[int, float, Callable[[Context], float]]
+Number = int | float | Callable[[Context], float]
 
 
 def number(value: Number, context: Context) -> float:
@@ -245,7 +246,7 @@ def as_operator(value: Any) -> Operator:
     if isinstance(value, Operator):
         return value
     if callable(value):
-        return _Function(value)
+        return _Function(value)  # pyright: ignore[reportArgumentType]
     raise ArgumentError(f"operator: got {value!r}; allowed: an operator such as Top(1), or a function of (members, context)")
 
 

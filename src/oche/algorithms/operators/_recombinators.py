@@ -191,5 +191,5 @@ class KPoint(Recombinator):
         """Draw the cuts, then cut and join."""
         total = len(units(context.space))
         k = min(int(number(self.k, context)), total - 1)
-        cuts = 1 + context.rng.choice(total - 1, size=k, replace=False) if k > 0 else []
+        cuts: list[int] = (1 + context.rng.choice(total - 1, size=k, replace=False)).tolist() if k > 0 else []
         return _segments(parents, cuts, context)

@@ -18,7 +18,7 @@ class Reinforce:
         A = R - b,    logits += lr (A grad log P(point) + entropy grad H),    b <- m b + (1 - m) R
 
     Only decisions that are active in a point move: for each, `grad log P` is its one-hot minus the softmax. The first reward is the first
-    baseline. With a `cost`, R = reward + beta |cost / target - 1|, as in TuNAS.
+    baseline. With a `cost`, `R = reward + beta |cost / target - 1|`, as in TuNAS.
 
     Args:
         lr: Step.

@@ -148,8 +148,9 @@ def task(
     search_recipe: str | None = None,
     final: str | None = None,
     device: str | None = None,
+    objectives: str | None = None,
 ) -> Any:
-    """A task from `--task` and `--data`: `--data digits` alone is a classification.
+    """A task from `--task` and `--data`: `--data digits` alone is a classification; `--objectives` searches it by several metrics.
 
     Raises:
         ArgumentError: neither is given.
@@ -161,11 +162,13 @@ def task(
         raise ArgumentError("task: got neither --data nor --task; allowed: one of them; for example --data digits")
     name, given = parse(text or "classification")
     given.update({"data": data} if data is not None else {})
+    if objectives is not None:
+        given["objectives"] = objectives
     if canonical(name) == "classification":
-        return oche.tasks.registry.get(name, **given, **_training(given, recipe, search_recipe, final, device))
+        return oche.tasks.get(name, **given, **_training(given, recipe, search_recipe, final, device))
     if recipe is not None or search_recipe is not None or final is not None:
         raise ArgumentError(f"task {name!r}: got --recipe, --search-recipe or --final; allowed: with a classification only")
-    return oche.tasks.registry.get(name, **given)
+    return oche.tasks.get(name, **given)
 
 
 def _training(

@@ -19,6 +19,9 @@ DataText = Annotated[str | None, typer.Option("--data", help="Data set of a clas
 RecipeText = Annotated[str | None, typer.Option("--recipe", help="How networks are trained: 'epochs=20,lr=0.1', or 'digits?epochs=20'.")]
 SearchRecipe = Annotated[str | None, typer.Option("--search-recipe", help="The same while searching; like --recipe if absent.")]
 FinalText = Annotated[str | None, typer.Option("--final", help="Arguments of the final program, e.g. 'channels=32,cells=2'.")]
+ObjectivesText = Annotated[
+    str | None, typer.Option("--objectives", help="Several metrics to search by, e.g. 'valid:max,params:min' (with nsga2).")
+]
 Seeds = Annotated[str, typer.Option("--seeds", help="How many seeds, or a list: 5 or 0,3,7.")]
 BudgetText = Annotated[
     str | None, typer.Option("--budget", help="Limits per run, e.g. 'trials=40,seconds=120'; default: the algorithm's plan.")

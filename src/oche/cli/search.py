@@ -70,6 +70,7 @@ def command(
     recipe: option.RecipeText = None,
     search_recipe: option.SearchRecipe = None,
     final: option.FinalText = None,
+    objectives: option.ObjectivesText = None,
     seeds: option.Seeds = "1",
     budget: option.BudgetText = None,
     store: option.StoreText = None,
@@ -102,7 +103,7 @@ def command(
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
-    made = compose.task(task, data, recipe, search_recipe, final, device)
+    made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
         source.text,
@@ -212,9 +213,12 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    if runs.front:
+        text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
-    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
+    found = {"best": best.to_json(), "front": runs.front, "files": files}
+    output.result({"report": report.to_json() if report is not None else None, **found}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
@@ -251,6 +255,10 @@ def _best(records: Sequence[Any]) -> Any:
     if all("valid" in r.metrics for r in done):
         return max(done, key=lambda r: r.metrics["valid"])
     return (max if done[0].direction == "max" else min)(done, key=lambda r: r.value)
+
+
+def _metrics(point: Any) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in point["metrics"].items())
 
 
 def _decisions(record: Any) -> str:

@@ -124,6 +124,17 @@ class Dedup:
                 self._known[key][1].append(feedback.scalar)
             self.inner.tell([(inner, feedback)])
 
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Count a trial that was not asked for, and pass it on.
+
+        Raises:
+            ArgumentError: the inner algorithm cannot learn from it.
+        """
+        if not hasattr(self.inner, "learn"):
+            raise ArgumentError(f"dedup inner: got {self._inner_text!r}, which cannot learn; allowed: an algorithm with `learn`")
+        self._known.setdefault(self._key(dna), [0, []])[0] += 1
+        self.inner.learn(dna, feedback)
+
     def state(self) -> dict[str, Any]:
         """The inner state, and what was proposed."""
         return {

@@ -139,9 +139,16 @@ class Evolution:
             dna = self._pending.pop(number, None)
             if dna is None:
                 raise ArgumentError(f"tell: got proposal {number}; allowed: one that was asked and not told yet")
-            if feedback.ok:
-                self._arrived.append(Member(dna, feedback.reward if self.objectives else feedback.scalar, number))
-                self._rewarded += 1
+            self._enter(dna, feedback, number)
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Let a trial enter that was not asked for."""
+        self._enter(dna, feedback, -1)
+
+    def _enter(self, dna: DNA, feedback: Feedback, number: int) -> None:
+        if feedback.ok:
+            self._arrived.append(Member(dna, feedback.reward if self.objectives else feedback.scalar, number))
+            self._rewarded += 1
 
     def state(self) -> dict[str, Any]:
         """Population, children that wait, open proposals, memory and counters."""

@@ -145,10 +145,14 @@ class RegularizedEvolution:
             self._told += 1
             if self._size is None:
                 self._estimate_size(feedback.cost)
-            if feedback.ok:
-                self._members.append((dna, feedback.scalar))
-            while self._size is not None and len(self._members) > self._size:
-                self._members.popleft()
+            self.learn(dna, feedback)
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Let a trial enter that may not have been asked for, as the youngest member."""
+        if feedback.ok:
+            self._members.append((dna, feedback.scalar))
+        while self._size is not None and len(self._members) > self._size:
+            self._members.popleft()
 
     def _estimate_size(self, cost: Cost) -> None:
         assert self._budget is not None

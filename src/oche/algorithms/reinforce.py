@@ -112,11 +112,15 @@ class Reinforce:
             dna = self._pending.pop(number, None)
             if dna is None:
                 raise ArgumentError(f"tell: got proposal {number}; allowed: one that was asked and not told yet")
-            if not feedback.ok:
-                continue
-            reward = self.constrained(feedback)
-            self._step(dna, reward - (reward if self.baseline is None else self.baseline))
-            self.baseline = reward if self.baseline is None else self.momentum * self.baseline + (1 - self.momentum) * reward
+            self.learn(dna, feedback)
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Move the logits by a trial that may not have been asked for."""
+        if not feedback.ok:
+            return
+        reward = self.constrained(feedback)
+        self._step(dna, reward - (reward if self.baseline is None else self.baseline))
+        self.baseline = reward if self.baseline is None else self.momentum * self.baseline + (1 - self.momentum) * reward
 
     def _step(self, dna: DNA, advantage: float) -> None:
         import torch

@@ -35,6 +35,7 @@ class Plan:
     common: dict[str, Any]
     equal: str = "work"
     constraint: Any = None
+    flow: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -45,6 +46,7 @@ class Plan:
             "size": size if isinstance(size, int) else None,
             "decisions": len(self.space.points),
             "algorithm": self.algorithm,
+            "flow": self.flow or "joint",
             "task": self.task.describe(),
             "budget": self.budget.limits() if self.budget is not None else None,
             "seeds": self.seeds,
@@ -64,6 +66,7 @@ def command(
     algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
+    flow: option.FlowText = None,
     weighting: option.WeightingText = None,
     task: option.TaskText = None,
     data: option.DataText = None,
@@ -95,6 +98,7 @@ def command(
 
     Example: oche search net.py:Net --algorithm pc-darts --data digits --seeds 5 --store runs.db --out out/
     """
+    from oche import flows
     from oche.cli import _results as results
     from oche.cli._program import load_space
 
@@ -103,6 +107,7 @@ def command(
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
+    divided = flows.get(flow)
     made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
@@ -112,10 +117,11 @@ def command(
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and chosen.partition("?")[0] != "random",
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint"),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
         compose.constraint(max_params, max_macs, where, made),
+        flow,
     )
     if dry_run:
         described = plan.describe()
@@ -124,7 +130,7 @@ def command(
         return
     if out is not None:
         results.prepare(out)
-    title = name or f"{source.text} {chosen} {task or data}"
+    title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
     runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
@@ -141,9 +147,8 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
     import oche
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
-    runs = oche.search(
-        plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, constraint=plan.constraint, **plan.common
-    )
+    searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None
     if plan.members:
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}

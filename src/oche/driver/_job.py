@@ -29,7 +29,7 @@ class Job:
             space = space.with_arguments(**missing)
         if not space.points:
             raise SpaceError(f"program {space.name!r}: got no choices; allowed: a program with at least one, see oche.oneof")
-        self.space = self.flow.space(space)
+        self.space = space
         self.source = _source_digest(space.program)
 
     def protocol(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Job:
             "fingerprint": self.space.fingerprint,
             "source": self.source,
             "algorithm": algorithm,
-            "flow": self.flow.name,
+            "flow": flows.text(self.flow),
             "protocol": self.protocol(),
         }
 

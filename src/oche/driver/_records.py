@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import oche
+from oche import flows
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
@@ -23,7 +24,10 @@ _SIZE_METRICS = ("params", "macs")
 
 def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
     text = algorithm_text(algorithm)
-    found = kind or ("random_search" if canonical(parse(text)[0]) == "random" else "search")
+    joint = job.flow.name == "joint"
+    found = kind or ("random_search" if joint and canonical(parse(text)[0]) == "random" else "search")
+    if not joint:
+        text = f"{text} in {flows.text(job.flow)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)
@@ -104,7 +108,7 @@ def _search_metrics(pick: Any) -> dict[str, float]:
 
 def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "flow": job.flow.name,
+        "flow": flows.text(job.flow),
         "parallel": plan.parallel,
         "order": plan.order,
         "threads": plan.threads,

@@ -51,7 +51,7 @@ def search(
         program: A class, function, node or container with choices; a `Space`; or the name of a ready-made space.
         algorithm: Settings text such as `pc-darts?k=4`, or an algorithm.
         task: A task, its text form, or a function of a child whose result is maximized.
-        flow: How decisions are divided between searches; None: one search over all of them.
+        flow: How decisions are divided between searches, for example `factorized?outer=^op`; None: one search over all of them.
         budget: What each run may spend. None: the algorithm's own plan, if it has one.
         seeds: A count, or a list of seeds.
         store: A file, a database URL or a store. A search that the store knows goes on where it was.
@@ -88,6 +88,11 @@ def search(
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
         )
+    if shares_weights and job.flow.name != "joint":
+        raise ArgumentError(
+            f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
+            "allowed: algorithms that propose points; use flow 'joint'"
+        )
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
         runs = []
@@ -100,7 +105,7 @@ def search(
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
-                algorithm_now = constrained(make(), job.constraint)
+                algorithm_now = constrained(job.flow.search(make), job.constraint)
                 runs.append(AskTellRun(job.space, algorithm_now, plan, plan.open(AskTellRun.kind, opened), make_record=record))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)

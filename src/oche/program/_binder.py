@@ -32,9 +32,7 @@ class Binder:
         self.positional_only = frozenset(p.name for p in parameters if p.kind is _P.POSITIONAL_ONLY)
         self.order = tuple(p.name for p in parameters if p.kind is not _P.VAR_KEYWORD)
         self.known = frozenset(self.order)
-        self.required = frozenset(
-            p.name for p in parameters if p.default is p.empty and p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
-        )
+        self.required = frozenset(p.name for p in parameters if p.default is p.empty and p.kind not in (_P.VAR_POSITIONAL, _P.VAR_KEYWORD))
         self._all_by_name = all(p.kind in (_P.POSITIONAL_OR_KEYWORD, _P.KEYWORD_ONLY, _P.VAR_KEYWORD) for p in parameters)
         self._keyword_order = list(self.order)
 

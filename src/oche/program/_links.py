@@ -325,4 +325,3 @@ writers[Ref] = _write_ref
 writers[Derived] = _write_derived
 readers["ref"] = ref
 readers["derived"] = _read_derived
-

@@ -425,4 +425,3 @@ def _write_symbol(value: Symbol, path: str) -> str:
 
 writers[Symbol] = _write_symbol
 readers["symbol"] = registered
-

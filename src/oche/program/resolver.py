@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oche.errors import NotRelaxable, SpaceError, UndeclaredDecision, Undecided
+from oche.errors import NotRelaxable, SpaceError, Undecided, UndeclaredDecision
 from oche.program._context import current, running
 from oche.program._links import Derived, Link, LinkTable, Place, Ref, table_of
 from oche.program._tree import Branch, at
@@ -207,8 +207,8 @@ class Resolver(ABC):
     def still_open(self, link: Derived, location: str, error: UndeclaredDecision) -> Any:
         """What stands in place of a derived value that needs a decision which is not taken."""
         raise NotRelaxable(
-            f"derived value at {location!r}: got values that a supernet mixes ({', '.join(link.paths)}); allowed: decided ones, and choices "
-            "among the arguments of the same layer; leave them out with space.where(...), or decide them with space.fix(...)"
+            f"derived value at {location!r}: got values that a supernet mixes ({', '.join(link.paths)}); allowed: decided ones, "
+            "and choices among the arguments of the same layer; leave them out with space.where(...), or decide them with space.fix(...)"
         ) from error
 
     # -- nodes --------------------------------------------------------------------------------------------------------------

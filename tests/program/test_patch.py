@@ -27,7 +27,7 @@ class Net:
 
 
 SLayer, SWide, SNet = oche.symbolic(Layer), oche.symbolic(Wide), oche.symbolic(Net)
-NET = SNet([SLayer(8), SWide(16, act="gelu")], width=8)
+NET = SNet([SLayer(8), SWide(16, act="gelu")], rate=0.1, width=8)
 
 
 def changed(*rules):
@@ -35,7 +35,7 @@ def changed(*rules):
 
 
 def test_rules_by_key_path_value_type_and_member():
-    double = lambda path, v: v * 2  # noqa: E731
+    double = lambda path, v: v * 2
     assert changed(on_key("width", double)) == {"layers[0].width": 16, "layers[1].width": 32, "width": 16}
     assert changed(on_path(r"layers\[1\]\.width", 5)) == {"layers[1].width": 5}
     assert changed(on_value(8, 9)) == {"layers[0].width": 9, "width": 9}
@@ -49,7 +49,7 @@ def test_rules_of_a_list_go_together_and_others_one_after_the_other():
     a, b = on_value(8, 16), on_value(16, 32)
     assert changed([a, b]) == {"layers[0].width": 16, "layers[1].width": 32, "width": 16}
     assert changed(a, b) == {"layers[0].width": 32, "layers[1].width": 32, "width": 32}
-    assert NET == SNet([SLayer(8), SWide(16, act="gelu")], width=8)
+    assert SNet([SLayer(8), SWide(16, act="gelu")], rate=0.1, width=8) == NET
     assert changed({"layers[0].act": "x"}, lambda path, v: 2 if path == "rate" else v) == {"layers[0].act": "x", "rate": 2}
 
 

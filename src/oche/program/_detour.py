@@ -12,7 +12,8 @@ from typing import Any
 from oche.errors import ArgumentError, unknown
 from oche.program.node import Symbol, symbolic
 
-_active: ContextVar[Mapping[type, Any]] = ContextVar("oche_detours", default={})
+_NONE: Mapping[type, Any] = types.MappingProxyType({})
+_active: ContextVar[Mapping[type, Any]] = ContextVar("oche_detours", default=_NONE)
 _lock = threading.Lock()
 _installed: dict[type, int] = {}
 
@@ -70,6 +71,8 @@ def _install(source: type) -> None:
         if not _installed.get(source):
             original = source.__new__
             own = source.__dict__.get("__new__")
+            if own is not None and getattr(own, "__func__", own) is _new_object:
+                own = None
 
             def swapped(cls: type, *args: Any, **kwargs: Any) -> Any:
                 target = _active.get().get(cls) if cls is source else None
@@ -108,20 +111,19 @@ def _release(source: type) -> None:
             source.__new__ = own  # type: ignore[method-assign]
             return
         del source.__new__
-        if source.__new__ is object.__new__ and source.__init__ is not object.__init__:
-            _forget(source)
+        if source.__new__ is object.__new__:
+            source.__new__ = staticmethod(_new_object)  # type: ignore[method-assign, assignment]
 
 
-def _forget(source: type) -> None:
-    """Let the interpreter see that a class has no `__new__` of its own any more.
+def _new_object(cls: type, /, *args: Any, **kwargs: Any) -> Any:
+    """What `object.__new__` does for a class.
 
-    After the deletion its slot still goes through the look-up by name, in which `object.__new__` refuses arguments. Assigning the bases
-    anew computes the slots anew.
+    It stays on a class that was swapped: once a `__new__` was deleted from a class, the interpreter's `object.__new__` refuses arguments
+    that are meant for `__init__`.
     """
-    try:
-        source.__bases__ = source.__bases__
-    except TypeError:
-        return
+    if (args or kwargs) and cls.__init__ is object.__init__:
+        raise TypeError(f"{cls.__name__}() takes no arguments")
+    return object.__new__(cls)
 
 
 class Wrapped:

@@ -51,6 +51,9 @@ class FrozenList(list):
     append = extend = insert = pop = remove = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
     def __reduce__(self) -> tuple[Any, ...]:
         return (FrozenList, (list(self),))
 
@@ -61,6 +64,9 @@ class FrozenDict(dict):
     __slots__ = ()
     pop = popitem = clear = update = setdefault = _refuse
     __setitem__ = __delitem__ = __ior__ = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (FrozenDict, (dict(self),))

@@ -333,7 +333,7 @@ class Node(Branch):
             from oche.program._links import canonical
 
             arguments = canonical(self).arguments
-        made = hash((self.symbol.name, _hashable(arguments)))
+        made = hash((self.symbol.name, arguments))
         object.__setattr__(self, "_hash", (Epoch.now, made))
         return made
 
@@ -394,7 +394,11 @@ def is_linked(node: Node) -> bool:
         return cached[1]
     from oche.program._links import holds_links
 
-    found = any(holds_links(v) for v in node.arguments.values() if v.__class__ not in _SIMPLE)
+    found = False
+    for value in node.arguments.values():
+        if value.__class__ not in _SIMPLE and holds_links(value):
+            found = True
+            break
     object.__setattr__(node, "_linked", (Epoch.now, found))
     return found
 
@@ -409,14 +413,6 @@ def follow(before: Node, after: Any, everywhere: bool = False) -> Any:
     from oche.program._links import redirect
 
     return redirect(before, after, everywhere)
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return frozenset([(k, v if v.__class__ in _SIMPLE else _hashable(v)) for k, v in value.items()])
-    if isinstance(value, (list, tuple)):
-        return tuple([_hashable(v) for v in value])
-    return value
 
 
 def _write_symbol(value: Symbol, path: str) -> str:

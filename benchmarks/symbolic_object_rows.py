@@ -163,6 +163,7 @@ def rows() -> list[Row]:
     text, their_text = ours.tree().to_json(), theirs.tree().to_json_str()
     deep = "layers[20].conv.filters"
     small, their_small = ours.Head(1), theirs.Head(1)
+    their_query = lambda t: pg.query(t, ".*filters$")  # noqa: E731
     return [
         Row("construct, 10 whole numbers", ours.ten, theirs.ten, 20),
         Row("construct, 10 mixed fields", ours.mixed, theirs.mixed, 20),

@@ -136,7 +136,7 @@ def test_13_evolution_of_a_simple_program_does_hundreds_of_steps_a_second():
 
 
 def test_15_no_part_uses_a_global_generator():
-    states = random.getstate(), str(np.random.get_state()), torch.get_rng_state()
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
     proposals = []
     for _ in range(2):
         run = oche.sample({"x": oche.floatv(0, 1), "y": oche.oneof([1, 2, 3])}, "regularized-evolution?population=4&tournament=2", 12)
@@ -145,7 +145,8 @@ def test_15_no_part_uses_a_global_generator():
             proposals[-1].append(child)
             feedback(child["x"])
             random.seed(len(proposals))
-            np.random.seed(len(proposals))
+            np.random.seed(len(proposals))  # noqa: NPY002
         random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
     assert proposals[0] == proposals[1]
     assert torch.equal(torch.get_rng_state(), states[2])

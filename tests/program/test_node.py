@@ -98,8 +98,7 @@ def test_a_batch_of_edits_is_in_place_and_invalidates_once():
     assert (hash(holder), hash(node)) != before
     assert hash(holder) == hash(SLayer(sjoin(SLayer(5, act="y"), [SLayer(6)], sep="+")))
     with pytest.raises(UnknownNameError), node.editing():
-        node.set({"sep": "/"})
-        node.set({"nothing": 1})
+        node.set({"sep": "/"}).set({"nothing": 1})
     assert node.get("sep") == "+"
     assert node.set({"sep": "-"}) is not node
 

@@ -77,7 +77,7 @@ def _install(source: type) -> None:
             def swapped(cls: type, *args: Any, **kwargs: Any) -> Any:
                 target = _active.get().get(cls) if cls is source else None
                 if target is None or target is source:
-                    return original(cls) if original is object.__new__ else original(cls, *args, **kwargs)
+                    return original(cls) if original is object.__new__ else original(cls, *args, **kwargs)  # type: ignore[call-overload]
                 return _make(source, target, args, kwargs)
 
             swapped.own = own  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def _new_object(cls: type, /, *args: Any, **kwargs: Any) -> Any:
     """
     if (args or kwargs) and cls.__init__ is object.__init__:
         raise TypeError(f"{cls.__name__}() takes no arguments")
-    return object.__new__(cls)
+    return object.__new__(cls)  # type: ignore[call-overload]
 
 
 class Wrapped:

@@ -100,6 +100,7 @@ def test_derived_values_follow_decisions_and_decide_nothing():
     chain = oche.Space({"a": oche.intv(1, 8), "b": oche.derived(halve, "a"), "c": oche.derived(lambda a, b: a + b, "a", "b")})
     assert chain.size == 8
     assert chain.decode(chain.at(7)) == {"a": 8, "b": 4, "c": 12}
+    assert [chain.encode(chain.decode(dna)) for dna in chain] == list(chain)
 
 
 def test_derived_values_inside_of_what_a_choice_picks():

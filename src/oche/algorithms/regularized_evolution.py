@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from oche.algorithms.evolution import Evolution
 from oche.errors import ArgumentError, BudgetError
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
 from oche.program import DNA, Space
@@ -81,6 +82,18 @@ class RegularizedEvolution:
                 f"population: got {self._size} with a budget of {trials} trials; allowed: fewer members than trials; "
                 "raise the trials, lower the population, or use 'random'"
             )
+
+    def composed(self, population: int, tournament: int) -> Evolution:
+        """The same search put together from operators; it makes the same proposals draw by draw, only slower.
+
+        Args:
+            population: Members.
+            tournament: Members drawn.
+        """
+        from oche.algorithms.operators import Last, Mutate, Random, Top
+
+        reproduction = Random(tournament) >> Top(1) >> Mutate(self.force_change)
+        return Evolution(reproduction, Last(population), initial=population, name="regularized-evolution")
 
     @property
     def members(self) -> list[tuple[DNA, float]]:

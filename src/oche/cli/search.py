@@ -34,6 +34,7 @@ class Plan:
     random_search: bool
     common: dict[str, Any]
     equal: str = "work"
+    constraint: Any = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -53,6 +54,7 @@ class Plan:
             "executor": self.common["executor"],
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
+            **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
         }
 
 
@@ -68,6 +70,7 @@ def command(
     recipe: option.RecipeText = None,
     search_recipe: option.SearchRecipe = None,
     final: option.FinalText = None,
+    objectives: option.ObjectivesText = None,
     seeds: option.Seeds = "1",
     budget: option.BudgetText = None,
     store: option.StoreText = None,
@@ -81,6 +84,9 @@ def command(
     random_search: WithRandom = True,
     members: Members = 8,
     equal: Equal = "work",
+    max_params: option.MaxParams = None,
+    max_macs: option.MaxMacs = None,
+    where: option.Where = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -97,17 +103,19 @@ def command(
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
+    made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
         source.text,
         chosen,
-        compose.task(task, data, recipe, search_recipe, final, device),
+        made,
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
         random_search and chosen.partition("?")[0] != "random",
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
+        compose.constraint(max_params, max_macs, where, made),
     )
     if dry_run:
         described = plan.describe()
@@ -133,15 +141,18 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
     import oche
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
-    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
+    runs = oche.search(
+        plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, constraint=plan.constraint, **plan.common
+    )
     base = rs = None
     if plan.members:
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}
-        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
+        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", constraint=plan.constraint, **shared)
     if plan.random_search:
         limit = equal_budget(runs, plan.equal)
         seeds = random_seeds([run.seed for run in runs], tests=3 if plan.members else 1)
-        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, name=f"{name} random search", **plan.common)
+        given = {**plan.common, "constraint": plan.constraint, "name": f"{name} random search"}
+        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, **given)
     return runs, base, rs
 
 
@@ -202,9 +213,12 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    if runs.front:
+        text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
-    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
+    found = {"best": best.to_json(), "front": runs.front, "files": files}
+    output.result({"report": report.to_json() if report is not None else None, **found}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
@@ -241,6 +255,10 @@ def _best(records: Sequence[Any]) -> Any:
     if all("valid" in r.metrics for r in done):
         return max(done, key=lambda r: r.metrics["valid"])
     return (max if done[0].direction == "max" else min)(done, key=lambda r: r.value)
+
+
+def _metrics(point: Any) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in point["metrics"].items())
 
 
 def _decisions(record: Any) -> str:

@@ -17,6 +17,7 @@ from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
 from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
+from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
 from oche.loop.workbench import as_factory
 from oche.program import Space
@@ -41,6 +42,7 @@ def search(
     order: str = "ask",
     name: str = "",
     progress: bool = True,
+    constraint: Any = None,
     **arguments: Any,
 ) -> Runs:
     """Search a program with choices, once per seed.
@@ -61,6 +63,8 @@ def search(
         order: `ask`, or `arrival` for speed without reproducibility.
         name: What the store calls it.
         progress: Show a progress bar where there is a terminal.
+        constraint: What members must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
+            tried and do not count; give the same one to `baseline`.
         **arguments: Arguments of the program.
 
     Returns:
@@ -77,9 +81,9 @@ def search(
         >>> runs.best.record.value
         0.0
     """
-    job = Job(program, task, flow, arguments)
+    job = Job(program, task, flow, arguments, constraint)
     make = _checked_factory(algorithm)
-    shares_weights = hasattr(make(), "advance")
+    shares_weights = hasattr(constrained(make(), job.constraint), "advance")
     if shares_weights and not hasattr(job.task, "problem"):
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
@@ -96,7 +100,8 @@ def search(
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
-                runs.append(AskTellRun(job.space, make(), plan, plan.open(AskTellRun.kind, opened), make_record=record))
+                algorithm_now = constrained(make(), job.constraint)
+                runs.append(AskTellRun(job.space, algorithm_now, plan, plan.open(AskTellRun.kind, opened), make_record=record))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
@@ -118,6 +123,7 @@ def baseline(
     limits: Any = None,
     name: str = "",
     progress: bool = True,
+    constraint: Any = None,
     **arguments: Any,
 ) -> Runs:
     """Random members of the space, each trained like the pick of a search: what "better than random" is measured against.
@@ -127,13 +133,15 @@ def baseline(
         task: As in `search`.
         n: How many members; or `all`, the exact distribution over the whole space, where the task knows it (tables).
         seed: Root of the draws and trainings.
-        store, executor, workers, threads, limits, name, progress, arguments: As in `search`.
+        store, executor, workers, threads, limits, name, progress, constraint, arguments: As in `search`.
         parallel: Members in flight; None: all of them, since they do not depend on each other.
 
     Source: Yang et al. 2020, section 2; 8 members are theirs.
     """
-    job = Job(program, task, None, arguments)
+    job = Job(program, task, None, arguments, constraint)
     if n == "all":
+        if job.constraint is not None:
+            raise ArgumentError("baseline n='all': got a constraint; allowed: the whole space only; give a number of members")
         return Runs([], job.space, job.task, "random", None, [population(job)])
     if isinstance(n, (str, bool)) or n < 2:
         raise ArgumentError(f"baseline n: got {n!r}; allowed: a whole number from 2, or 'all'")
@@ -144,7 +152,7 @@ def baseline(
         make = as_factory("random")
         run = AskTellRun(
             job.space,
-            make(),
+            constrained(make(), job.constraint),
             plan,
             plan.open(AskTellRun.kind, opened),
             mode="baseline",

@@ -282,7 +282,7 @@ class AskTellRun(Run):
             return 1.0
         if self.plan.budget is not None:
             return self.plan.budget.share(self.cost)
-        return min(1.0, self.told / max(1.0, float(self.space.size)))
+        return min(1.0, self.told / max(1, self.space.size))
 
     @property
     def waiting(self) -> Trial | None:

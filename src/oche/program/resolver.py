@@ -25,7 +25,10 @@ from oche.seeds import building, derive
 if TYPE_CHECKING:
     from oche.program.choice import Choice
 
-__all__ = ["Build", "Collect", "Decide", "Defaults", "Resolver", "Site", "current", "own_choices"]
+__all__ = ["DEEPEST", "Build", "Collect", "Decide", "Defaults", "Resolver", "Site", "current", "own_choices"]
+
+#: Choices may stand inside each other so many levels deep.
+DEEPEST = 64
 
 
 @dataclass(frozen=True)
@@ -289,7 +292,8 @@ class Decide(Resolver):
                 return choice.keyed(site.key)
             raise UndeclaredDecision(
                 f"choice {site.key!r} at {site.location!r}: got no decision for it; allowed: choices that were met when the space was "
-                "compiled; nest choices by a callable, as in oneof([1, lambda: oneof([2, 3])]), and name those under an 'if'"
+                "compiled; nest choices by a callable, as in oneof([1, lambda: oneof([2, 3])]), name those under an 'if', and compile with "
+                "Space(program, collect='exhaustive') where control flow depends on several of them"
             )
         return choice.child(self, site, self.decisions[site.key])
 
@@ -362,6 +366,11 @@ class Collect(Resolver):
 
     def visit(self, choice: Choice, site: Site, label: str, slot: int | None = None) -> tuple[tuple[Decision, ...], Any]:
         """Build one candidate and return the decisions met inside it, and the candidate."""
+        if len(self._found) > DEEPEST:
+            raise SpaceError(
+                f"choice {site.location[:120]!r}...: got a choice that holds itself more than {DEEPEST} levels deep; "
+                "allowed: recursion with a bound; write oche.recursive(make, max_depth=3)"
+            )
         self._found.append([])
         try:
             value = self.candidate(choice, site, label, slot)

@@ -94,7 +94,7 @@ def _make(source: type, target: Any, args: tuple[Any, ...], kwargs: dict[str, An
         if isinstance(target, type) and issubclass(target, source):
             # The interpreter calls __init__ itself on an instance of the class that was asked for.
             new = target.__new__
-            return new(target) if new is object.__new__ else new(target, *args, **kwargs)
+            return object.__new__(target) if new is object.__new__ else new(target, *args, **kwargs)
         return target(*args, **kwargs)
     finally:
         _active.reset(token)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oche.errors import SpaceError
+from oche.program._links import Link
 from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.layout import join
 from oche.program.node import Node
@@ -50,6 +51,8 @@ class Encode(Resolver):
     def _match(self, part: Any, value: Any, rel: str, path: str) -> None:
         if isinstance(part, Choice):
             self._match_choice(part, value, self.site(part, rel), path)
+        elif isinstance(part, Link):
+            return  # It decides nothing; what stands here follows from other parts.
         elif isinstance(part, Node):
             if not isinstance(value, Node) or value.symbol.name != part.symbol.name:
                 raise _Mismatch(path, f"got {value!r}; allowed: a node of {part.symbol.__name__}")

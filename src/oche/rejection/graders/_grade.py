@@ -148,6 +148,9 @@ class Grader(ABC):
         """The verdict of everything else; may take any time, since it is watched."""
         return Grade(GradeOutcome.WRONG, answer, "text")
 
+    def prepare(self) -> None:  # noqa: B027 - most graders need nothing
+        """Import in a worker what `slow` needs."""
+
     def grade(self, response: str, query: Any) -> Grade:
         """Grade one response; never raises on odd responses.
 
@@ -172,6 +175,16 @@ class Grader(ABC):
         for index, grade in self._pool.run(self, waiting):
             grades[index] = grade
         return [g for g in grades if g is not None]
+
+    def compare(self, answer: str, query: Any) -> Grade:
+        """Grade an answer that was extracted already.
+
+        Raises:
+            ArgumentError: the query has no reference.
+        """
+        known = facts(query)
+        found = self.fast(answer, known)
+        return found if found is not None else next(self._pool.run(self, {0: Work(answer, known)}))[1]
 
     def _at_once(self, response: str, known: Facts) -> Grade:
         begun = time.perf_counter()

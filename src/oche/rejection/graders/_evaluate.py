@@ -158,6 +158,8 @@ def _operation(kind: str, parts: list[Any], mp: Any) -> Any:
         return parts[0] / 100
     if kind == "abs":
         return abs(parts[0])
+    if kind in ("floor", "ceil"):
+        return mp.floor(parts[0]) if kind == "floor" else mp.ceil(parts[0])
     if kind == "factorial":
         if mp.im(parts[0]) != 0 or abs(parts[0]) > 1e6:
             raise TooLarge("factorial")

@@ -63,6 +63,6 @@ def _undressed(text: str) -> str:
 def _trimmed(text: str) -> str:
     # A factorial keeps its mark, a decimal `3.` does not need it.
     text = text.strip().strip("*").strip()
-    while text and text[-1] in ".,;:" and not text.endswith("\\,") and not text.endswith("\\;"):
-        text = text[:-1].rstrip()
+    while (text and text[-1] in ".,;:" and text[-2:] not in ("\\,", "\\;", "\\:")) or text.endswith("\\\\"):
+        text = text.removesuffix("\\").removesuffix("\\").rstrip() if text.endswith("\\") else text[:-1].rstrip()
     return text

@@ -2,7 +2,7 @@
 
 Nodes are `(kind, ...)`:
 `number` Fraction; `symbol` name; `constant` pi, e, i, oo; `add`, `mul` (two children); `neg`, `factorial`, `percent`, `abs`;
-`pow` base, exponent; `div`; `call` function, argument; `log` base, argument; `binom`; `pm` (left, right; left may be None).
+`pow` base, exponent; `div`; `call` function, argument; `log` base, argument; `binom`; `floor`; `ceil`; `pm` (left, right; left may be None).
 Above those: `list`, `set`, `tuple` (children), `interval` (left, right, left open, right open), `union`, `matrix` (rows),
 `relation` (operator, left, right), `assign` (name, value), `in` (symbol, set), `unit` (value, text), `text` (words).
 Limits on depth hold here; limits on the size of values in `_evaluate`.
@@ -31,6 +31,10 @@ _RELATIONS = {
 _TIMES = {"*", "cdot", "times"}
 _OVER = {"/", "div", ":"}
 _INFINITY = {"infinity", "inf", "infty"}
+# Commands that stand beside a factor as another one.
+_BESIDE = (
+    _GREEK | _FUNCTIONS | _INFINITY | {"frac", "dfrac", "tfrac", "sqrt", "pi", "log", "lg", "binom", "dbinom", "begin", "lfloor", "lceil"}
+)
 
 
 def parse(text: str, separate: bool = False) -> Tree:
@@ -157,7 +161,7 @@ class _Parser:
         if token.kind in ("number", "name"):
             return token.text not in ("and", "or", "union") and not (token.text == "U" and self.ahead().text in ("(", "["))
         if token.kind == "command":
-            return token.text in _GREEK | _FUNCTIONS | _INFINITY | {"frac", "dfrac", "tfrac", "sqrt", "pi", "log", "binom", "dbinom", "lg", "begin"}
+            return token.text in _BESIDE
         return token.text in ("(", "{") or (token.text == "|" and not self.bars)
 
     def _beside(self, left: Tree) -> Tree:
@@ -313,7 +317,7 @@ class _Parser:
     def _command(self, name: str) -> Tree:
         if name in ("frac", "dfrac", "tfrac"):
             top = self.group()
-            self._after("frac")
+            self._after()
             return ("div", top, self.group())
         if name in ("binom", "dbinom", "tbinom"):
             return ("binom", self.group(), self.group())
@@ -340,14 +344,27 @@ class _Parser:
         if name == "{":
             if self.accept("}"):
                 return ("set",)
-            items = self.items()
-            self.expect("}")
-            return ("set", *items)
+            return self._set()
+        if name in ("lfloor", "lceil"):
+            value = self.sum()
+            self.expect("r" + name[1:])
+            return (name[1:], value)
         if name == "begin":
             return self._matrix()
         raise Unreadable(f"command {name!r}")
 
-    def _after(self, command: str) -> None:
+    def _set(self) -> Tree:
+        """`{1, 2}`, or `{x | x < 2}`, which is what its condition says."""
+        if self.now.kind == "name" and self.ahead().text in ("|", ":"):
+            self.take()
+            self.take()
+        items = self.items()
+        self.expect("}")
+        if len(items) == 1 and items[0][0] in ("relation", "in"):
+            return items[0]
+        return ("list", *items) if all(i[0] == "relation" for i in items) else ("set", *items)
+
+    def _after(self) -> None:
         # `\frac12`: the rest of a split number is the denominator; `\frac1{72}` needs nothing.
         if self.now.kind == "number" and len(self.now.text) > 1 and self.tokens[self.at - 1].text != "}":
             rest = self._digit()

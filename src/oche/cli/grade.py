@@ -22,9 +22,13 @@ _BATCH = 256
 
 def command(
     file: Annotated[Path, typer.Argument(help="JSON lines, plain or .gz: a response and a reference per line.")],
-    grader: Annotated[str, typer.Option("--grader", "-g", help="Name and settings, e.g. 'strict?lenient=true' ('oche list graders').")] = "strict",
+    grader: Annotated[
+        str, typer.Option("--grader", "-g", help="Name and settings, e.g. 'strict?lenient=true' ('oche list graders').")
+    ] = "strict",
     out_file: Annotated[Path | None, typer.Option("--out", help="File for the graded lines, JSON lines.")] = None,
-    response: Annotated[str | None, typer.Option("--response", help=f"Column of the response; default: the first of {', '.join(_RESPONSE)}.")] = None,
+    response: Annotated[
+        str | None, typer.Option("--response", help=f"Column of the response; default: the first of {', '.join(_RESPONSE)}.")
+    ] = None,
     reference: Annotated[
         str | None, typer.Option("--reference", help=f"Column of the reference; default: the first of {', '.join(_REFERENCE)}.")
     ] = None,

@@ -216,7 +216,11 @@ def _matched(left: Sequence[Tree], right: Sequence[Tree], equal: Callable[[Tree,
 
 def _relations(a: Tree, b: Tree, warnings: list[str]) -> Same:
     if "chain" in (a[1], b[1]):
-        return a[1] == b[1] and len(a) == len(b) and _every(x == y if isinstance(x, str) else _scalar(x, y, warnings) for x, y in zip(a[2:], b[2:], strict=True))
+        return (
+            a[1] == b[1]
+            and len(a) == len(b)
+            and _every(x == y if isinstance(x, str) else _scalar(x, y, warnings) for x, y in zip(a[2:], b[2:], strict=True))
+        )
     if a[1] not in (b[1], _FLIP[b[1]]):
         return False
     ratio = _constant_ratio(("add", a[2], ("neg", a[3])), ("add", b[2], ("neg", b[3])))
@@ -338,6 +342,10 @@ def _points(a: Tree, b: Tree) -> list[dict[str, Any]]:
     points = []
     for j, pair in enumerate(signs):
         scale = (1, 3, 1, 2)[j]
-        values = (((k + 1) * Fraction(7548776662, 10**10) + j * Fraction(5698402909, 10**10)) % 1 + Fraction(3, 10) for k in itertools.count())
-        points.append({n: mp.mpf(v.numerator) / v.denominator * scale * pair[k % 2] for k, (n, v) in enumerate(zip(names, values, strict=False))})
+        values = (
+            ((k + 1) * Fraction(7548776662, 10**10) + j * Fraction(5698402909, 10**10)) % 1 + Fraction(3, 10) for k in itertools.count()
+        )
+        points.append(
+            {n: mp.mpf(v.numerator) / v.denominator * scale * pair[k % 2] for k, (n, v) in enumerate(zip(names, values, strict=False))}
+        )
     return points

@@ -25,7 +25,9 @@ def normalize(answer: str) -> str:
     text = from_unicode(answer).strip()
     text = _undressed(text)
     text = text.replace("{,}", ",").replace(",\\!", ",").replace("\\ ", " ")
-    text = text.replace("\\lbrace", "\\{").replace("\\rbrace", "\\}").replace("\\lvert", "|").replace("\\rvert", "|").replace("\\colon", ":")
+    text = (
+        text.replace("\\lbrace", "\\{").replace("\\rbrace", "\\}").replace("\\lvert", "|").replace("\\rvert", "|").replace("\\colon", ":")
+    )
     text = text.replace("\\mid", "|").replace("\\vert", "|").replace("\\lbrack", "[").replace("\\rbrack", "]")
     text = _BARE_COMMANDS.sub(" ", text)
     text = _CURRENCY.sub("", text)

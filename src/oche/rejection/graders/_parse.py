@@ -238,7 +238,11 @@ class _Parser:
                 return value
             if self.accept("-"):
                 return ("neg", self.group())
-            if self.now.kind == "number" and len(self.now.text) > 1 and self.tokens[self.at - 1].text in ("frac", "dfrac", "tfrac", "binom"):
+            if (
+                self.now.kind == "number"
+                and len(self.now.text) > 1
+                and self.tokens[self.at - 1].text in ("frac", "dfrac", "tfrac", "binom")
+            ):
                 return self._digit()
             return self.atom()
         finally:

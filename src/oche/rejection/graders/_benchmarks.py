@@ -10,7 +10,7 @@ from oche.errors import ArgumentError
 from oche.rejection.graders import _words
 from oche.rejection.graders._evaluate import NoValue, TooLarge, exact, numeric
 from oche.rejection.graders._extract import extract_answer, find
-from oche.rejection.graders._grade import Facts, Grade, Grader, GradeOutcome
+from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._normalize import normalize
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._strict import Strict, decide

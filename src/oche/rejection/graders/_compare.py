@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from oche.rejection.graders import _words
-from oche.rejection.graders._evaluate import NoValue, TooLarge, exact, numeric, symbols
+from oche.rejection.graders._evaluate import NoValue, exact, numeric, symbols
 from oche.rejection.graders._parse import Tree
 
 _DIGITS = 60

@@ -11,7 +11,7 @@ import math
 from oche.rejection.graders import _dart_text as text_of
 from oche.rejection.graders._compare import same
 from oche.rejection.graders._evaluate import NoValue, TooLarge, numeric
-from oche.rejection.graders._grade import Facts, Grade, Grader, GradeOutcome
+from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._tokens import Unreadable
 

@@ -10,10 +10,30 @@ from datetime import datetime
 
 _EDGE = ":./,#?$\"'"
 _FUNCTIONS = "sinh|cosh|tanh|coth|sech|csch|sin|cos|tan|cot|sec|csc|log|ln|exp"
-_STYLES = (
-    "textbf textit textsl texttt textsc textsf textrm mathrm mathbf mathit mathsf mathtt mathbb mathcal mathscr mathfrak bm emph underline "
-    "overline text mbox"
-).split()
+_STYLES = [
+    "textbf",
+    "textit",
+    "textsl",
+    "texttt",
+    "textsc",
+    "textsf",
+    "textrm",
+    "mathrm",
+    "mathbf",
+    "mathit",
+    "mathsf",
+    "mathtt",
+    "mathbb",
+    "mathcal",
+    "mathscr",
+    "mathfrak",
+    "bm",
+    "emph",
+    "underline",
+    "overline",
+    "text",
+    "mbox",
+]
 _GONE = (
     "\n", "\t", "approximately", "'", '"', "\\$", "$", "￥", "£", "€", "{,}", "\\!", "\\,", "\\:", "\\;", "\\qquad", "\\quad", "\\space",
     "\\thinspace", "\\medspace", "\\thickspace", "~,", "\\ ", "\\\\%", "\\%", "%", "\\left", "\\right", "^{\\circ}", "^\\circ",
@@ -23,14 +43,74 @@ _REPLACED = (
     ("infinity", "\\infty"), ("+\\infty", "\\infty"), ("tfrac", "frac"), ("dfrac", "frac"), ("\\approx", "="), ("\\times", "*"),
     ("\\cdot", "*"), ("{.", "{0."), (" .", " 0."), (":", "/"),
 )  # fmt: skip
-_UNITS = (
-    "hour minute min sec second day week month year meter mile kg mg g t ton nm pm um μm m cm mm dm km kilometer inch feet piece bit hz Hz "
-    r"m/s km/s m/(min^2) billion eV V C s a\.?m\.? (?<!\\)p\.?m\.?"
-).split()
-_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
-).split()
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+_UNITS = [
+    "hour",
+    "minute",
+    "min",
+    "sec",
+    "second",
+    "day",
+    "week",
+    "month",
+    "year",
+    "meter",
+    "mile",
+    "kg",
+    "mg",
+    "g",
+    "t",
+    "ton",
+    "nm",
+    "pm",
+    "um",
+    "μm",
+    "m",
+    "cm",
+    "mm",
+    "dm",
+    "km",
+    "kilometer",
+    "inch",
+    "feet",
+    "piece",
+    "bit",
+    "hz",
+    "Hz",
+    "m/s",
+    "km/s",
+    "m/(min^2)",
+    "billion",
+    "eV",
+    "V",
+    "C",
+    "s",
+    "a\\.?m\\.?",
+    "(?<!\\\\)p\\.?m\\.?",
+]
+_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
+_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
 _TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
 _HEAD = re.compile(r"^([a-z]|[A-Z]{2}|\\?[a-z]+)\^?\{?-?('|\\prime|\d)*\}?(\(-?([\d.]+|[a-z])?\))?$")
@@ -144,7 +224,7 @@ def normalize(answer: str) -> str:
 
 def is_set(text: str) -> bool:
     """Whether the evaluator takes a normal form for a set."""
-    braces = text.startswith("{") and text.endswith("}") or text.startswith("\\{") and text.endswith("\\}")
+    braces = (text.startswith("{") and text.endswith("}")) or (text.startswith("\\{") and text.endswith("\\}"))
     return braces or re.search(r"[^a-z]or(x|[^a-z])", text) is not None
 
 

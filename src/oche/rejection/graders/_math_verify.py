@@ -12,7 +12,7 @@ from typing import Any
 
 from oche.errors import MissingExtraError
 from oche.rejection.graders._extract import boxed
-from oche.rejection.graders._grade import Facts, Grade, Grader, GradeOutcome
+from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 
 #: The grammar of LaTeX behind the package takes time that grows fast with depth; a text beyond this is not given to it at all.
 _MAX_LENGTH = 20_000

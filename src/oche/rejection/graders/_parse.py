@@ -21,8 +21,44 @@ _FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "exp", "ln",
 }  # fmt: skip
 _GREEK = set(
-    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau upsilon phi varphi chi "
-    "psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "varepsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "vartheta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "varphi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Pi",
+        "Sigma",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+    ]
 )
 _RELATIONS = {
     "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=",
@@ -437,7 +473,7 @@ def _relation(chain: list[Any]) -> Tree:
 def _pairs(chain: list[Any]) -> Tree:
     if len(chain) == 3:
         return (chain[1], chain[0], chain[2])
-    if len(chain) == 5 and {chain[1], chain[3]} <= {"<", "<="} or len(chain) == 5 and {chain[1], chain[3]} <= {">", ">="}:
+    if (len(chain) == 5 and {chain[1], chain[3]} <= {"<", "<="}) or (len(chain) == 5 and {chain[1], chain[3]} <= {">", ">="}):
         return ("chain", *chain)
     raise Unreadable("chain of relations")
 

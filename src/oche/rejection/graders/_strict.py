@@ -16,7 +16,7 @@ from oche.rejection.graders import _words
 from oche.rejection.graders._compare import same
 from oche.rejection.graders._evaluate import TooLarge
 from oche.rejection.graders._extract import find
-from oche.rejection.graders._grade import Facts, Grade, Grader, GradeOutcome
+from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._normalize import normalize
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._tokens import MAX_LENGTH, Unreadable

@@ -49,7 +49,7 @@ def _equation(tree: Tree, other: Tree) -> Tree:
 
 
 def _canonical(tree: Tree) -> Tree:
-    """Without heads such as `n =`; inequalities as intervals; vectors as tuples; `a \\pm b` as two values."""
+    r"""Without heads such as `n =`; inequalities as intervals; vectors as tuples; `a \pm b` as two values."""
     kind = tree[0]
     if kind == "assign":
         return _canonical(tree[2])
@@ -139,7 +139,7 @@ def _same(a: Tree, b: Tree, warnings: list[str]) -> Same:
     if "named" in kinds:
         return _named(a, b, warnings)
     if kinds == {"interval"}:
-        if a[3:] != b[3:] and not (_edges(a) == _edges(b)):
+        if a[3:] != b[3:] and _edges(a) != _edges(b):
             return False
         return _every([_scalar(a[1], b[1], warnings), _scalar(a[2], b[2], warnings)])
     if kinds == {"matrix"}:

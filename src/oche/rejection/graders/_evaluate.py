@@ -193,7 +193,7 @@ def _function(tree: Tree, at: Mapping[str, Any], mp: Any) -> Any:
             raise NoValue("logarithm to base 1")
         return mp.log(value) / base
     value = numeric(tree[2], at, mp)
-    name = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log"}.get(tree[1], tree[1])
+    name = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log"}.get(str(tree[1]), str(tree[1]))
     if name == "log" and value == 0:
         raise NoValue("logarithm of zero")
     if abs(value) > 1e5:

@@ -8,6 +8,7 @@ nothing but an answer is one; only the lenient mode goes on to guess the last fo
 from __future__ import annotations
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
@@ -78,9 +79,8 @@ def extract_answer(text: str, lenient: bool = False) -> str | None:
 
 def boxed(text: str) -> str | None:
     r"""The content of the last `\boxed{...}` or `\boxed x`, braces matched; None without one. An end that is missing is accepted."""
-    last = None
-    for last in _BOXED.finditer(text):
-        pass
+    last = deque(_BOXED.finditer(text), maxlen=1)
+    last = last[0] if last else None
     if last is None:
         return None
     rest = text[last.end() :]
@@ -97,9 +97,8 @@ def boxed(text: str) -> str | None:
 
 
 def _said(text: str) -> str:
-    last = None
-    for last in _SAYS.finditer(text):
-        pass
+    last = deque(_SAYS.finditer(text), maxlen=1)
+    last = last[0] if last else None
     if last is None:
         return ""
     if last.group().lower().startswith("is "):

@@ -37,7 +37,7 @@ def read(text: str) -> list[Any]:
     """What the package makes of a text; empty if it makes nothing of it."""
     from math_verify import parse
 
-    return parse(text, parsing_timeout=None)
+    return parse(text, parsing_timeout=None)  # type: ignore[arg-type]
 
 
 def verdict(answer: str, reference: str) -> bool | None:

@@ -16,7 +16,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Token:
-    """One token: its kind, its text, whether white space stood before it.
+    r"""One token: its kind, its text, whether white space stood before it.
 
     Kinds: `number`, `name` (a letter or a known word), `command` (LaTeX, without the backslash), `text` (body of `\\text{...}`),
     `sign` (anything else) and `end`.

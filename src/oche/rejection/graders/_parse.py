@@ -6,7 +6,7 @@ Nodes are `(kind, ...)`:
 Above those: `list`, `set`, `tuple` (children), `interval` (left, right, left open, right open), `union`, `matrix` (rows),
 `relation` (operator, left, right), `assign` (name, value), `in` (symbol, set), `unit` (value, text), `text` (words).
 Limits on depth hold here; limits on the size of values in `_evaluate`.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ def _compared(answer: str, left: str, right: str, first: Tree, second: Tree) -> 
 
 def _apart(left: str, right: str) -> list[tuple[Tree, Tree]]:
     """Both sides read once more with every comma a separator: `1,234` may be two numbers, if the other side has as many."""
-    if not re.search(r"\d,\d{3}", left) or not re.search(r"\d,\d{3}", right):
+    if not re.search(r"\d,\d{3}", left) or not re.search(r"\d,\d{3}", right):  # noqa: SIM102
         if not (re.search(r"\d,\d{3}", left + right) and "," in left and "," in right):
             return []
     try:

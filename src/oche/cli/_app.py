@@ -33,6 +33,7 @@ COMMANDS = {
     "judge": "judge",
     "child": "child",
     "space": "space",
+    "grade": "grade",
     "runs": "runs",
     "data": "data",
     "list": "list_",

@@ -21,6 +21,7 @@ REGISTRIES = {
     "schemes": "oche.schemes:registry",
     "weightings": "oche.weightings:registry",
     "flows": "oche.flows:registry",
+    "graders": "oche.rejection.graders:registry",
 }
 
 

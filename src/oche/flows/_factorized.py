@@ -102,21 +102,21 @@ class _Factorized(Stages):
             self._current = number
 
     def _ended(self, number: int, feedback: Feedback) -> None:
-        if number != self._current:
-            self._close(number)
+        self._close(number)
 
     def _close(self, number: int) -> None:
         """Tell the outer search once an inner one has all its results."""
-        part = self._parts.get(number)
-        if part is None or not part.done:
+        part = self._parts[number]
+        if not part.done:
             return
         del self._parts[number]
+        if number == self._current:
+            self._current = _OUTER
         # The evaluations were counted by the inner search.
         spent = Cost(trials=1)
-        best = part.best
-        found = (
-            Feedback(best[0], cost=spent) if best is not None else Feedback(status="failed", reason="no inner trial ended well", cost=spent)
-        )
+        found = Feedback(status="failed", reason="no inner trial ended well", cost=spent)
+        if part.best is not None:
+            found = Feedback(part.best[0], cost=spent)
         self._parts[_OUTER].tell(self._outer_of.pop(number), found)
 
     def state(self) -> dict[str, Any]:

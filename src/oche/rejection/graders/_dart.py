@@ -15,7 +15,7 @@ from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._tokens import Unreadable
 
-_MAX_LENGTH = 20_000
+_MAX_LENGTH = 1000
 
 
 class Dart(Grader):

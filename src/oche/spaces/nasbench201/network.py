@@ -7,8 +7,8 @@ it cannot be built, under one it becomes a child or a supernet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 

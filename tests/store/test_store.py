@@ -191,9 +191,9 @@ def test_sqlite_is_in_wal_mode_with_a_version(tmp_path: Path) -> None:
         store.open_run(_row()).close()
         with sqlite3.connect(path) as raw:
             assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-            assert dict(raw.execute("SELECT key, value FROM meta")) == {"application": "oche", "schema_version": "1"}
+            assert dict(raw.execute("SELECT key, value FROM meta")) == {"application": "oche", "schema_version": "2"}
             assert {n for (n,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")} == {
-                "meta", "run", "proposal", "trial", "measure", "checkpoint", "record"
+                "meta", "run", "proposal", "trial", "measure", "checkpoint", "sample", "record"
             }  # fmt: skip
         raw.close()
         with store.database.engine.connect() as connection:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oche import mixers as mixers
     from oche import networks as networks
     from oche import program as program
+    from oche import rejection as rejection
     from oche import schemes as schemes
     from oche import seeds as seeds
     from oche import spaces as spaces
@@ -73,6 +74,7 @@ __getattr__, __dir__, __all__ = attach(
         "oneof": "oche.program:oneof",
         "permutate": "oche.program:permutate",
         "program": "oche.program",
+        "rejection": "oche.rejection",
         "repeat": "oche.program:repeat",
         "sample": "oche.loop.sampling:sample",
         "schemes": "oche.schemes",

@@ -18,7 +18,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
-from oche.program import Space
+from oche.program import DNA, Space
 from oche.rejection._estimators import _check_give_up, hopeless, pass_rate
 
 #: Why a query ended.
@@ -149,9 +149,13 @@ class Allocation:
                 info["need"] = int(want - self.kept[i])
             count = self.size(i)
             self._of[self._asked] = [i, count]
-            found.append(Proposal(self._asked, self.space.at(i), count, info))
+            found.append(Proposal(self._asked, self._point(i), count, info))
             self._asked += 1
         return found
+
+    def _point(self, i: int) -> DNA:
+        # Ranks of a general space take time with every candidate; a single choice of n things is its own rank.
+        return DNA((i,), self.space.fingerprint) if len(self.space.points) == 1 else self.space.at(i)
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Count, and close the queries that are done."""

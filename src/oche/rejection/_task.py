@@ -104,7 +104,7 @@ class Samples:
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Query:
         """The query of a point."""
-        return self.queries[space.index(dna)]
+        return self.queries[int(dna.flat[0] or 0)]
 
     def evaluate(self, child: Query, seed: int) -> Feedback:
         """One sample: 1 if it is right."""
@@ -129,7 +129,7 @@ class Samples:
         return [self._feedback(w) for w in work]
 
     def _opened(self, space: Space, item: DrawItem) -> _Open:
-        index = space.index(item.dna)
+        index = int(item.dna.flat[0] or 0)  # the space is one choice
         old = [r.text for r in item.have if r.number < item.first and r.distinct]
         w = _Open(item, self.queries[index], index, Seen(self.dedup, old), item.first, item.count, item.need)
         for row in item.have:

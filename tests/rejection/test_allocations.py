@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import oche
 from oche.errors import ArgumentError
-from oche.rejection import Replay, expected_draws, give_up_count, pass_at_k, pass_rate, plan, synthesize, targets
+from oche.rejection import Replay, Uniform, expected_draws, give_up_count, pass_at_k, pass_rate, plan, synthesize, targets
 from oche.rejection._budget_optimal import fit_beta, split_for_coverage
 
 D = [0, 0.05, 0.25, 0.5, 0.9, 1]
@@ -71,7 +71,6 @@ def test_the_loop_draws_as_many_as_expected():
     assert abs(drawn.mean() - 9.677068) < 3 * drawn.std() / np.sqrt(3000)
     reached = np.mean([line["reason"] == "target" for line in done.table()])
     assert abs(reached - 0.609325) < 3 * np.sqrt(0.609325 * 0.390675 / 3000)
-    # Stopping at the third success over-estimates by k/n; (k - 1)/(n - 1) with caps as they fall does not.
     assert plan([0.25] * 3000, "uniform?k=3", cap=12).samples == pytest.approx(3000 * 9.677068, rel=1e-6)
 
 
@@ -162,20 +161,34 @@ def test_a_budget_of_samples_is_exact():
     assert "budget" in {line["reason"] for line in done.table()}
 
 
-def test_an_allocation_spreads_training_seeds_over_architectures():
-    def train(child, seed):
-        return float(np.random.default_rng(seed).random() < child["quality"])
+class Coin:
+    """A program that succeeds as often as its quality says; the seed decides."""
 
-    space = {"quality": oche.oneof([0.1, 0.5, 0.9])}
-    task = oche.tasks.function(train)
-    runs = oche.search(space, "random", task, budget=oche.Budget(trials=2)) if not _takes_seed(train) else None
-    assert runs is None
+    name, metric, direction, unit = "coin", "test", "max", ""
+
+    def describe(self):
+        return {"task": "coin"}
+
+    def child(self, space, dna, seed, final=False):
+        return space.decode(dna)
+
+    def evaluate(self, child, seed):
+        hit = float(np.random.default_rng(seed).random() < child["quality"])
+        return oche.Feedback(reward=hit, metrics={"test": hit})
+
+    report = evaluate
 
 
-def _takes_seed(f) -> bool:
-    import inspect
-
-    return "seed" in inspect.signature(f).parameters
+def test_an_allocation_spreads_training_seeds_over_uncertain_programs():
+    space = oche.Space({"quality": oche.oneof([0.2, 0.5, 0.9])})
+    runs = oche.search(space, Uniform(k=6, cap=200, lot=2, success=0.5), Coin(), parallel=1, progress=False)
+    trials = runs[0].trials
+    seeds = [t.seed for t in trials]
+    assert len(set(seeds)) == len(seeds)
+    by_point = [[t.feedback.scalar for t in trials if t.dna.flat == (i,)] for i in range(3)]
+    assert all(6 <= sum(rewards) <= 7 for rewards in by_point)
+    assert len(by_point[0]) > len(by_point[1]) > len(by_point[2])
+    assert runs.best.decisions == {"quality": "0.9"}
 
 
 @pytest.mark.parametrize(

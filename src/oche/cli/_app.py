@@ -95,6 +95,9 @@ def _guard_group(group: typer.Typer) -> None:
     for registered in group.registered_commands:
         if registered.callback is not None:
             registered.callback = guard(registered.callback)
+    # A group that does something without a subcommand.
+    if group.registered_callback is not None and group.registered_callback.callback is not None:
+        group.registered_callback.callback = guard(group.registered_callback.callback)
 
 
 def _version(wanted: bool) -> None:

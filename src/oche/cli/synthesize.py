@@ -95,7 +95,9 @@ def plan(
     output = Output(as_json, quiet)
     found = oche.rejection.plan(read_rates(rates), allocation, cap=cap, tokens=tokens, tokens_per_second=speed).to_json()
     output.table(("expected", "value"), [(k, "–" if v is None else f"{v:,.1f}") for k, v in found.items()])
-    output.result(found, f"about {found['samples']:,.0f} raw samples, {found['tokens']:,.0f} tokens; {found['reached']:.1f} % reach the target")
+    output.result(
+        found, f"about {found['samples']:,.0f} raw samples, {found['tokens']:,.0f} tokens; {found['reached']:.1f} % reach the target"
+    )
 
 
 def read_rates(path: Path) -> list[float]:
@@ -115,7 +117,9 @@ def read_rates(path: Path) -> list[float]:
             return [float(row["pass_rate"]) for row in csv.DictReader(lines)]
         return [float(line) for line in lines]
     except (OSError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ArgumentError(f"pass rates: got {str(path)!r}, which cannot be read ({error}); allowed: a column pass_rate, or numbers") from None
+        raise ArgumentError(
+            f"pass rates: got {str(path)!r}, which cannot be read ({error}); allowed: a column pass_rate, or numbers"
+        ) from None
 
 
 def _summary(done: Any, record: Any) -> dict[str, Any]:

@@ -30,9 +30,13 @@ def export(done: Synthesis, path: str | os.PathLike[str], seed: int | None = Non
     """
     target = Path(path)
     entries = done.dataset(seed, **settings)
-    rows = [_row(entry, number, text) for entry in entries for number, text in zip(entry["sample_numbers"], entry["responses"], strict=True)]
+    rows = [
+        _row(entry, number, text) for entry in entries for number, text in zip(entry["sample_numbers"], entry["responses"], strict=True)
+    ]
     if not rows:
-        raise ArgumentError("export: got a synthesis that kept no response; allowed: one that kept some; check grader, template and sampler")
+        raise ArgumentError(
+            "export: got a synthesis that kept no response; allowed: one that kept some; check grader, template and sampler"
+        )
     if target.suffix == ".jsonl":
         write_text(target, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif target.suffix == ".parquet":

@@ -24,7 +24,9 @@ class Replay:
 
     def __init__(self, path: str | os.PathLike[str] | None = None, responses: Mapping[str, Sequence[str]] | None = None) -> None:
         if (path is None) == (responses is None):
-            raise ArgumentError("replay: got path and responses, or neither; allowed: one of the two, for example replay?path=responses.jsonl")
+            raise ArgumentError(
+                "replay: got path and responses, or neither; allowed: one of the two, for example replay?path=responses.jsonl"
+            )
         self._stored: dict[str, list[Completion]] = {}
         if responses is not None:
             for key, texts in responses.items():
@@ -39,7 +41,9 @@ class Replay:
         key = record.get("query_id", record.get("id")) if isinstance(record, dict) else None
         text = record.get("response", record.get("text")) if isinstance(record, dict) else None
         if key is None or not isinstance(text, str):
-            raise ArgumentError(f"replay: got line {number} of {os.fspath(path)!r} without query_id or response; allowed: both in each line")
+            raise ArgumentError(
+                f"replay: got line {number} of {os.fspath(path)!r} without query_id or response; allowed: both in each line"
+            )
         tokens = int(record.get("tokens", len(text.split())))
         self._stored.setdefault(str(key), []).append(Completion(text, str(record.get("finish", "stop")), 0, tokens))
 

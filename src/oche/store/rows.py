@@ -198,4 +198,6 @@ class Batch:
     run: dict[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.samples or self.proposals or self.trials or self.told or self.measures or self.checkpoints or self.records or self.run)
+        return bool(
+            self.samples or self.proposals or self.trials or self.told or self.measures or self.checkpoints or self.records or self.run
+        )

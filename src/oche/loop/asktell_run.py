@@ -251,7 +251,8 @@ class AskTellRun(Run):
 
     def _samples_left(self) -> float:
         """Samples that the budget has left when everything that is out is drawn."""
-        limit = self.plan.budget.samples if self.plan.budget is not None and self.mode == "samples" else None
+        limits = self.plan.budget.limits() if self.plan.budget is not None and self.mode == "samples" else {}
+        limit = limits.get("samples")
         return math.inf if limit is None else limit - self.cost.samples - self._samples_out
 
     def _spent(self) -> bool:
@@ -444,9 +445,9 @@ class AskTellRun(Run):
 
 
 def pick_best(trials: Sequence[Trial]) -> Trial | None:
-    """The first trial of the point with the best mean reward over all its trials; of equal ones, the first asked. None if there is no reward.
+    """The first trial of the point with the best mean reward over all its trials; None if there is no reward.
 
-    Of several objectives the first one counts.
+    Of equal ones the first asked; of several objectives the first one counts.
     """
     rewards: dict[tuple[Any, ...], list[float]] = {}
     first: dict[tuple[Any, ...], Trial] = {}

@@ -7,12 +7,14 @@ must depend on (seed, query, number) alone as far as the back end allows, so tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from oche.rejection._queries import Query
 
 
-class Request(NamedTuple):
+@dataclass(frozen=True)
+class Request:
     """Samples wanted of one query.
 
     Args:

@@ -200,12 +200,6 @@ class Synthesis(Sequence[Any]):
 
         return export(self, path, seed, **settings)
 
-    def report(self, *against: Synthesis) -> Any:
-        """The report of these records, beside those of `against`."""
-        from oche.rejection._report import report
-
-        return report([*self.records, *(r for other in against for r in other.records)])
-
 
 def _grouped(rows: Iterator[SampleRow]) -> Iterator[tuple[int, list[SampleRow]]]:
     from itertools import groupby

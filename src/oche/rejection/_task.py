@@ -125,7 +125,7 @@ class Samples:
                 self._take(w, completions)
                 # A sampler that gave less has no more of this query.
                 w.stopped = w.stopped or len(completions) < count
-                w.counts["exhausted"] += len(completions) < count and not w.need == 0
+                w.counts["exhausted"] += len(completions) < count and w.need != 0
         return [self._feedback(w) for w in work]
 
     def _opened(self, space: Space, item: DrawItem) -> _Open:

@@ -1,8 +1,8 @@
 """The tables, the same on SQLite and PostgreSQL.
 
-`run` has proposals, a proposal has trials, a trial has measures; samples lie in pools that runs may share; checkpoints are files
-by reference; records are the finished results. JSON is kept as text, so that what is read is byte for byte what was written. `meta` says that the file is ours and in
-which version of this schema.
+`run` has proposals, a proposal has trials, a trial has measures; samples lie in pools that runs may share; checkpoints are files by
+reference; records are the finished results. JSON is kept as text, so that what is read is byte for byte what was written. `meta` says
+that the file is ours and in which version of this schema.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oche import mixers as mixers
     from oche import networks as networks
     from oche import program as program
+    from oche import rejection as rejection
     from oche import schemes as schemes
     from oche import seeds as seeds
     from oche import spaces as spaces
@@ -93,6 +94,7 @@ __getattr__, __dir__, __all__ = attach(
         "permutate": "oche.program:permutate",
         "program": "oche.program",
         "recursive": "oche.program:recursive",
+        "rejection": "oche.rejection",
         "repeat": "oche.program:repeat",
         "sample": "oche.loop.sampling:sample",
         "schemes": "oche.schemes",

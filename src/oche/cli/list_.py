@@ -22,6 +22,8 @@ REGISTRIES = {
     "weightings": "oche.weightings:registry",
     "flows": "oche.flows:registry",
     "graders": "oche.rejection.graders:registry",
+    "allocations": "oche.rejection:allocations",
+    "samplers": "oche.rejection:samplers",
 }
 
 

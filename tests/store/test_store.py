@@ -250,7 +250,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     raw.close()
-    with pytest.raises(StoreError, match="schema version 99; allowed: up to 1"):
+    with pytest.raises(StoreError, match="schema version 99; allowed: up to 2"):
         Store(path).runs()
 
 

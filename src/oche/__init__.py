@@ -36,14 +36,24 @@ if TYPE_CHECKING:
     from oche.program import DNA as DNA
     from oche.program import Choice as Choice
     from oche.program import Node as Node
+    from oche.program import Partial as Partial
     from oche.program import Space as Space
+    from oche.program import custom as custom
+    from oche.program import derived as derived
+    from oche.program import detour as detour
+    from oche.program import evolve as evolve
     from oche.program import floatv as floatv
     from oche.program import intv as intv
     from oche.program import manyof as manyof
     from oche.program import oneof as oneof
+    from oche.program import patch as patch
+    from oche.program import patcher as patcher
     from oche.program import permutate as permutate
+    from oche.program import recursive as recursive
+    from oche.program import ref as ref
     from oche.program import repeat as repeat
     from oche.program import symbolic as symbolic
+    from oche.program import wrap as wrap
     from oche.store.record import Record as Record
     from oche.supernets.build import supernet as supernet
 
@@ -62,7 +72,9 @@ __getattr__, __dir__, __all__ = attach(
         "Space": "oche.program:Space",
         "algorithms": "oche.algorithms",
         "baseline": "oche.driver:baseline",
+        "custom": "oche.program:custom",
         "errors": "oche.errors",
+        "evolve": "oche.program:evolve",
         "floatv": "oche.program:floatv",
         "flows": "oche.flows",
         "intv": "oche.program:intv",
@@ -72,9 +84,17 @@ __getattr__, __dir__, __all__ = attach(
         "mixers": "oche.mixers",
         "networks": "oche.networks",
         "oneof": "oche.program:oneof",
+        "Partial": "oche.program:Partial",
+        "derived": "oche.program:derived",
+        "detour": "oche.program:detour",
+        "patch": "oche.program:patch",
+        "patcher": "oche.program:patcher",
+        "ref": "oche.program:ref",
+        "wrap": "oche.program:wrap",
         "permutate": "oche.program:permutate",
         "program": "oche.program",
         "rejection": "oche.rejection",
+        "recursive": "oche.program:recursive",
         "repeat": "oche.program:repeat",
         "sample": "oche.loop.sampling:sample",
         "schemes": "oche.schemes",

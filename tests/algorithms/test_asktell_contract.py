@@ -47,3 +47,42 @@ def test_an_infinite_space_is_refused_where_ranks_are_needed(text: str) -> None:
 
     with pytest.raises(ArgumentError, match="infinit"):
         get(text).setup(space("numbers"), seeds.generator(0))
+
+
+class TestEvolution(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("evolution?initial=8")
+
+
+class TestHillClimbing(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("hill-climbing?batch=4")
+
+
+class TestNSGA2(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("nsga2?population=4")
+
+
+class TestParetoLocalSearch(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("pareto-local-search")
+
+
+class TestDedup(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("dedup?inner=regularized-evolution&max_attempts=20")
+
+
+class TestReinforce(AskTellContract):
+    space_names = ("categorical", "conditional", "picks")
+
+    def make_algorithm(self) -> Any:
+        return get("reinforce?entropy=0.01")
+
+
+class TestCMAES(AskTellContract):
+    space_names = ("reals",)
+
+    def make_algorithm(self) -> Any:
+        return get("cma-es?restarts=1")

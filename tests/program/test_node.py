@@ -82,3 +82,71 @@ def test_decoding_leaves_the_program_as_it_was():
     assert next(space.decode(d).format() for d in space) == "Layer(\n  width=1,\n)"
     assert program.format() == text
     assert space.encode(space.decode(space.at(2))) == space.at(2)
+
+
+def test_a_batch_of_edits_is_in_place_and_invalidates_once():
+    shared = SLayer(1, act="x")
+    node, other = sjoin(shared, [SLayer(2)]), sjoin(shared)
+    holder = SLayer(node)
+    before = hash(holder), hash(node)
+    with node.editing() as draft:
+        assert draft.set({"parts[0].width": 5}) is node
+        node.set({"parts[0].act": "y", "parts[1][0].width": 6, "sep": "+"})
+        assert node.get("parts[0].width") == 1
+    assert node == sjoin(SLayer(5, act="y"), [SLayer(6)], sep="+")
+    assert other == sjoin(SLayer(1, act="x"))
+    assert (hash(holder), hash(node)) != before
+    assert hash(holder) == hash(SLayer(sjoin(SLayer(5, act="y"), [SLayer(6)], sep="+")))
+    with pytest.raises(UnknownNameError), node.editing():
+        node.set({"sep": "/"}).set({"nothing": 1})
+    assert node.get("sep") == "+"
+    assert node.set({"sep": "-"}) is not node
+
+
+def test_what_a_node_holds_cannot_be_changed_from_outside():
+    mine = [1, {"x": [2]}]
+    node = SLayer(mine)
+    mine.append(3)
+    assert node == SLayer([1, {"x": [2]}])
+    for change in (lambda: node.args["width"].append(1), lambda: node.args["width"][1].update(y=1), lambda: node.arguments.clear()):
+        with pytest.raises(TypeError, match=r"node\.set"):
+            change()
+    built = node.build().values[0]
+    built.append(4)
+    assert type(built) is list
+    import pickle
+
+    assert pickle.loads(pickle.dumps(node)) == node
+
+
+def test_map_sees_parents_and_shares_what_it_leaves():
+    node = sjoin(SLayer(1), SLayer(2, act="gelu"))
+    edited = node.map(lambda path, v, parent: v + 1 if path.endswith("width") and parent.args.get("act") == "gelu" else v)
+    assert edited == sjoin(SLayer(1), SLayer(3, act="gelu"))
+    assert edited.get("parts[0]") is node.get("parts[0]")
+
+
+def test_missing_arguments_are_listed_until_they_are_there():
+    from oche.program import Partial
+
+    node = sjoin(Partial(Layer, act="x"), sep="+")
+    assert node.missing == ("parts[0].width",)
+    with pytest.raises(Undecided, match=r"^parts\[0\]\.width"):
+        node.build()
+    assert node.set({"parts[0].width": 1}).missing == ()
+
+
+def test_the_text_of_a_difference_has_both_sides():
+    a, b = SLayer(1, act=SLayer(2)), SLayer(3, act=SLayer(2), extra=None)
+    assert str(a.diff(b)) == "- width = 1\n+ width = 3\n+ extra = None"
+    assert str(a.diff(a.clone())) == ""
+
+
+def test_local_functions_of_one_name_are_not_the_same():
+    def make(k):
+        def f():
+            return k
+
+        return oche.symbolic(f)
+
+    assert make(1)() != make(2)()

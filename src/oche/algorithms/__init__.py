@@ -15,6 +15,17 @@ registry.register(
     "oche.algorithms.regularized_evolution:RegularizedEvolution",
     "mutate the best of a random few; the oldest leave",
 )
+registry.register("evolution", "oche.algorithms.evolution:Evolution", "any operators for reproduction and population update")
+registry.register("hill-climbing", "oche.algorithms.evolution:hill_climbing", "mutate the best point so far, in batches")
+registry.register("nsga2", "oche.algorithms.nsga2:nsga2", "several objectives: fronts, crowding, crossover and mutation")
+registry.register(
+    "pareto-local-search",
+    "oche.algorithms.pareto_local_search:ParetoLocalSearch",
+    "several objectives: change one decision of a point of the front",
+)
+registry.register("dedup", "oche.algorithms.dedup:Dedup", "another algorithm without duplicates: 'dedup?inner=regularized-evolution'")
+registry.register("reinforce", "oche.algorithms.reinforce:Reinforce", "logits for every decision, moved by the advantage; cost targets")
+registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
@@ -40,11 +51,22 @@ def names() -> list[str]:
 __getattr__, __dir__, _lazy_names = attach(
     __name__,
     {
+        "CMAES": "oche.algorithms.cma_es:CMAES",
+        "Dedup": "oche.algorithms.dedup:Dedup",
+        "Evolution": "oche.algorithms.evolution:Evolution",
         "OneShot": "oche.algorithms.one_shot:OneShot",
+        "ParetoFront": "oche.loop.pareto:ParetoFront",
+        "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
         "Plan": "oche.algorithms.one_shot_plan:Plan",
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
+        "Reinforce": "oche.algorithms.reinforce:Reinforce",
         "Sweep": "oche.algorithms.sweep:Sweep",
+        "crowding_distance": "oche.loop.pareto:crowding_distance",
+        "hypervolume": "oche.loop.pareto:hypervolume",
+        "non_dominated_sort": "oche.loop.pareto:non_dominated_sort",
+        "operators": "oche.algorithms.operators",
+        "pareto_front": "oche.loop.pareto:pareto_front",
     },
 )
 __all__ = ["get", "names", "registry", *_lazy_names]  # noqa: PLE0604 - the rest is a list of names

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from oche.algorithms.evolution import Evolution
 from oche.errors import ArgumentError, BudgetError
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
 from oche.program import DNA, Space
@@ -82,6 +83,18 @@ class RegularizedEvolution:
                 "raise the trials, lower the population, or use 'random'"
             )
 
+    def composed(self, population: int, tournament: int) -> Evolution:
+        """The same search put together from operators; it makes the same proposals draw by draw, only slower.
+
+        Args:
+            population: Members.
+            tournament: Members drawn.
+        """
+        from oche.algorithms.operators import Last, Mutate, Random, Top
+
+        reproduction = Random(tournament) >> Top(1) >> Mutate(self.force_change)
+        return Evolution(reproduction, Last(population), initial=population, name="regularized-evolution")
+
     @property
     def members(self) -> list[tuple[DNA, float]]:
         """The population, oldest first, with rewards."""
@@ -132,10 +145,14 @@ class RegularizedEvolution:
             self._told += 1
             if self._size is None:
                 self._estimate_size(feedback.cost)
-            if feedback.ok:
-                self._members.append((dna, feedback.scalar))
-            while self._size is not None and len(self._members) > self._size:
-                self._members.popleft()
+            self.learn(dna, feedback)
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Let a trial enter that may not have been asked for, as the youngest member."""
+        if feedback.ok:
+            self._members.append((dna, feedback.scalar))
+        while self._size is not None and len(self._members) > self._size:
+            self._members.popleft()
 
     def _estimate_size(self, cost: Cost) -> None:
         assert self._budget is not None

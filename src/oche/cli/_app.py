@@ -34,6 +34,7 @@ COMMANDS = {
     "synthesize": "synthesize",
     "child": "child",
     "space": "space",
+    "grade": "grade",
     "runs": "runs",
     "data": "data",
     "list": "list_",

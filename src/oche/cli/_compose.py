@@ -112,6 +112,35 @@ def algorithm(text: str | None, **parts: str | None) -> str:
     return text
 
 
+def constraint(max_params: int | None, max_macs: int | None, where: str | None, task: Any = None) -> Any:
+    """A constraint from `--max-params`, `--max-macs` and `--where`, or None if none is given.
+
+    Raises:
+        ArgumentError: multiply-adds without data that says the size of an input, or another setting of `--where` than `of`.
+    """
+    from oche.loop import Constraint
+
+    given: dict[str, Any] = {"max_params": max_params, "max_macs": max_macs}
+    if where is not None:
+        from oche.cli._program import load_program
+
+        target, found = parse(where)
+        if set(found) - {"of"}:
+            raise ArgumentError(f"--where: got {where!r}; allowed: file.py:function, or file.py:function?of=decisions")
+        given["where"] = load_program(target)[0]
+        given.update(found)
+    if not any(value is not None for value in given.values()):
+        return None
+    if max_macs is not None:
+        shape = getattr(getattr(task, "data", None), "shape", None)
+        if shape is None:
+            raise ArgumentError(
+                "--max-macs: got it without the size of an input; allowed: together with --data; use --max-params or --where"
+            )
+        given["input_size"] = tuple(shape)
+    return Constraint(**given)
+
+
 def task(
     text: str | None,
     data: str | None,
@@ -119,8 +148,9 @@ def task(
     search_recipe: str | None = None,
     final: str | None = None,
     device: str | None = None,
+    objectives: str | None = None,
 ) -> Any:
-    """A task from `--task` and `--data`: `--data digits` alone is a classification.
+    """A task from `--task` and `--data`: `--data digits` alone is a classification; `--objectives` searches it by several metrics.
 
     Raises:
         ArgumentError: neither is given.
@@ -132,11 +162,13 @@ def task(
         raise ArgumentError("task: got neither --data nor --task; allowed: one of them; for example --data digits")
     name, given = parse(text or "classification")
     given.update({"data": data} if data is not None else {})
+    if objectives is not None:
+        given["objectives"] = objectives
     if canonical(name) == "classification":
-        return oche.tasks.registry.get(name, **given, **_training(given, recipe, search_recipe, final, device))
+        return oche.tasks.get(name, **given, **_training(given, recipe, search_recipe, final, device))
     if recipe is not None or search_recipe is not None or final is not None:
         raise ArgumentError(f"task {name!r}: got --recipe, --search-recipe or --final; allowed: with a classification only")
-    return oche.tasks.registry.get(name, **given)
+    return oche.tasks.get(name, **given)
 
 
 def _training(

@@ -38,7 +38,7 @@ class Source:
     sha256: str | None = None
 
 
-def load_space(text: str) -> tuple[Any, Source]:
+def load_space(text: str, collect: str = "alternatives") -> tuple[Any, Source]:
     """The space that `text` names: `file.py:Name`, `file.py:Name?channels=8`, or the name of a registered space.
 
     Raises:
@@ -54,7 +54,7 @@ def load_space(text: str) -> tuple[Any, Source]:
 
     target, settings = parse(text)
     program, source = load_program(target)
-    space = program if isinstance(program, Space) else Space(program, **settings)
+    space = program if isinstance(program, Space) else Space(program, collect, **settings)
     if not space.points:
         raise SpaceError(f"program {source.text}: got no choices in it; allowed: at least one, for example oche.oneof([...]); add one")
     if not isinstance(program, Space):

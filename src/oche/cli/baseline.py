@@ -24,6 +24,9 @@ def command(
     threads: option.Threads = 1,
     device: option.Device = None,
     name: option.Name = None,
+    max_params: option.MaxParams = None,
+    max_macs: option.MaxMacs = None,
+    where: option.Where = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -39,6 +42,7 @@ def command(
     output = Output(as_json, quiet)
     space, source = load_space(program)
     made = compose.task(task, data, recipe, final=final, device=device)
+    limits = compose.constraint(max_params, max_macs, where, made)
     if dry_run:
         plan = {"program": source.text, "members": members, "task": made.describe(), "executor": executor, "threads": threads}
         output.table(("what", "value"), plan.items())
@@ -47,7 +51,7 @@ def command(
     if out is not None:
         results.prepare(out)
     title = name or f"{source.text} {task or data} baseline"
-    shared = {"store": store, **compose.executor(executor), "threads": threads, "name": title, "progress": not quiet}
+    shared = {"store": store, "constraint": limits, **compose.executor(executor), "threads": threads, "name": title, "progress": not quiet}
     base = oche.baseline(space, made, n=members, **shared)
     records = list(base.records)
     if out is not None:

@@ -23,6 +23,7 @@ REGISTRIES = {
     "flows": "oche.flows:registry",
     "allocations": "oche.rejection:allocations",
     "samplers": "oche.rejection:samplers",
+    "graders": "oche.rejection.graders:registry",
 }
 
 

@@ -34,6 +34,8 @@ class Plan:
     random_search: bool
     common: dict[str, Any]
     equal: str = "work"
+    constraint: Any = None
+    flow: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -44,6 +46,7 @@ class Plan:
             "size": size if isinstance(size, int) else None,
             "decisions": len(self.space.points),
             "algorithm": self.algorithm,
+            "flow": self.flow or "joint",
             "task": self.task.describe(),
             "budget": self.budget.limits() if self.budget is not None else None,
             "seeds": self.seeds,
@@ -53,6 +56,7 @@ class Plan:
             "executor": self.common["executor"],
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
+            **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
         }
 
 
@@ -62,12 +66,14 @@ def command(
     algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
+    flow: option.FlowText = None,
     weighting: option.WeightingText = None,
     task: option.TaskText = None,
     data: option.DataText = None,
     recipe: option.RecipeText = None,
     search_recipe: option.SearchRecipe = None,
     final: option.FinalText = None,
+    objectives: option.ObjectivesText = None,
     seeds: option.Seeds = "1",
     budget: option.BudgetText = None,
     store: option.StoreText = None,
@@ -81,6 +87,9 @@ def command(
     random_search: WithRandom = True,
     members: Members = 8,
     equal: Equal = "work",
+    max_params: option.MaxParams = None,
+    max_macs: option.MaxMacs = None,
+    where: option.Where = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -89,6 +98,7 @@ def command(
 
     Example: oche search net.py:Net --algorithm pc-darts --data digits --seeds 5 --store runs.db --out out/
     """
+    from oche import flows
     from oche.cli import _results as results
     from oche.cli._program import load_space
 
@@ -97,17 +107,21 @@ def command(
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
+    divided = flows.get(flow)
+    made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
         source.text,
         chosen,
-        compose.task(task, data, recipe, search_recipe, final, device),
+        made,
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and chosen.partition("?")[0] != "random",
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint"),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
+        compose.constraint(max_params, max_macs, where, made),
+        flow,
     )
     if dry_run:
         described = plan.describe()
@@ -116,7 +130,7 @@ def command(
         return
     if out is not None:
         results.prepare(out)
-    title = name or f"{source.text} {chosen} {task or data}"
+    title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
     runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
@@ -133,15 +147,17 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
     import oche
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
-    runs = oche.search(plan.space, plan.algorithm, task, budget=plan.budget, seeds=plan.seeds, name=name, **plan.common)
+    searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None
     if plan.members:
         shared = {key: value for key, value in plan.common.items() if key != "parallel"}
-        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", **shared)
+        base = oche.baseline(plan.space, plan.task, n=plan.members, name=f"{name} baseline", constraint=plan.constraint, **shared)
     if plan.random_search:
         limit = equal_budget(runs, plan.equal)
         seeds = random_seeds([run.seed for run in runs], tests=3 if plan.members else 1)
-        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, name=f"{name} random search", **plan.common)
+        given = {**plan.common, "constraint": plan.constraint, "name": f"{name} random search"}
+        rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, **given)
     return runs, base, rs
 
 
@@ -202,9 +218,12 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    if runs.front:
+        text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
-    output.result({"report": report.to_json() if report is not None else None, "best": best.to_json(), "files": files}, text, short)
+    found = {"best": best.to_json(), "front": runs.front, "files": files}
+    output.result({"report": report.to_json() if report is not None else None, **found}, text, short)
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:
@@ -241,6 +260,10 @@ def _best(records: Sequence[Any]) -> Any:
     if all("valid" in r.metrics for r in done):
         return max(done, key=lambda r: r.metrics["valid"])
     return (max if done[0].direction == "max" else min)(done, key=lambda r: r.value)
+
+
+def _metrics(point: Any) -> str:
+    return ", ".join(f"{name} {value:.6g}" for name, value in point["metrics"].items())
 
 
 def _decisions(record: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from oche.cli import _compose as compose
 from oche.cli import _options as option
 from oche.cli._output import Output
+from oche.errors import ArgumentError
 
 
 def command(
@@ -18,6 +20,16 @@ def command(
     recipe: option.RecipeText = None,
     sample: Annotated[int, typer.Option("--sample", help="Also show this many random members.", min=0)] = 0,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the random members.", min=0)] = 0,
+    stratify: Annotated[
+        str | None, typer.Option("--stratify", help="Spread the members over a cost: params, or file.py:function of a child.")
+    ] = None,
+    bins: Annotated[int, typer.Option("--bins", help="Bins of the spread.", min=1)] = 20,
+    scale: Annotated[str, typer.Option("--scale", help="Bins of equal ratio (log) or width (linear).")] = "log",
+    max_params: option.MaxParams = None,
+    where: option.Where = None,
+    collect: Annotated[str, typer.Option("--collect", help="How choices under control flow are found: alternatives or exhaustive.")] = (
+        "alternatives"
+    ),
     as_json: option.Json = False,
     quiet: option.Quiet = False,
 ) -> None:
@@ -28,21 +40,28 @@ def command(
     from oche.cli._program import load_space
 
     out = Output(as_json, quiet)
-    space, source = load_space(program)
+    if stratify is not None and (max_params is not None or where is not None):
+        raise ArgumentError("--stratify: got it with --max-params or --where; allowed: one of them")
+    space, source = load_space(program, collect)
     task = compose.task(None, data, recipe) if data is not None else None
     points = [_point(p) for p in space.points]
-    members = [space.decisions(space.sample(seed + i)) for i in range(sample)]
+    drawn, costs = _members(space, sample, seed, stratify, bins, scale, compose.constraint(max_params, None, where, task))
+    members = [space.decisions(dna) for dna in drawn]
     value: dict[str, Any] = {
         "program": source.text,
         "name": space.name,
-        "size": None if math.isinf(space.size) else space.size,
+        # Numbers of more than 4,300 digits cannot be written as text.
+        "size": space.size if isinstance(space.size, int) and space.size < 10**4000 else None,
+        "log10_size": math.log10(space.size) if isinstance(space.size, int) else None,
         "fingerprint": space.fingerprint,
         "points": points,
         "members": members,
+        **({"costs": costs} if stratify is not None else {}),
     }
     out.table(("choice", "kind", "candidates"), [(p["key"], p["kind"], p["values"]) for p in points])
-    for member in members:
-        out.say("member: " + ", ".join(f"{k}={v}" for k, v in member.items()))
+    for i, member in enumerate(members):
+        cost = f" ({costs[i]:,.6g} {stratify})" if stratify is not None else ""
+        out.say(f"member{cost}: " + ", ".join(f"{k}={v}" for k, v in member.items()))
     said = f"{space.name}: {len(points)} decisions, {size_text(space.size)} programs"
     if task is not None:
         value["cost"] = cost = _cost(space, task, seed)
@@ -54,10 +73,35 @@ def command(
 
 def size_text(size: float) -> str:
     """A size for people."""
-    return "infinitely many" if math.isinf(size) else f"{size:,}"
+    from oche.program.counting import size_text as text
+
+    return text(size)
+
+
+def _members(space: Any, n: int, seed: int, cost: str | None, bins: int, scale: str, constraint: Any) -> tuple[list[Any], list[float]]:
+    """Random members, spread over a cost if one is named, and what each costs."""
+    if cost is not None and n:
+        from oche.cli._program import load_program
+        from oche.program import stratify
+
+        strata = stratify(space, load_program(cost)[0] if ".py" in cost else cost, n=n, bins=bins, scale=scale, seed=seed)
+        return list(strata.members), list(strata.costs)
+    if constraint is not None and n:
+        import oche
+
+        return [feedback.dna for feedback in _told(oche.sample(space, "random", n=n, seed=seed, constraint=constraint))], []
+    return [space.sample(seed + i) for i in range(n)], []
+
+
+def _told(loop: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
+    for _, feedback in loop:
+        yield feedback
+        feedback.skip()
 
 
 def _point(point: Any) -> dict[str, Any]:
+    if point.kind == "text":
+        return {"key": point.key, "kind": point.kind, "values": f"text ({point.choice})", "n": None}
     numeric = point.kind in ("float", "int")
     values = f"{point.lo:g} to {point.hi:g} ({point.scale})" if numeric else ", ".join(point.labels)
     return {"key": point.key, "kind": point.kind, "values": values, "n": None if numeric else point.n}

@@ -10,6 +10,7 @@ from typing import Any
 from oche import algorithms, flows
 from oche.errors import SpaceError
 from oche.files import digest
+from oche.loop.constraints import as_constraint
 from oche.loop.registry import parse
 from oche.program import Space, as_space
 from oche.tasks import as_task
@@ -18,7 +19,8 @@ from oche.tasks import as_task
 class Job:
     """Program, task and flow, made to fit each other."""
 
-    def __init__(self, program: Any, task: Any, flow: Any, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, program: Any, task: Any, flow: Any, arguments: Mapping[str, Any], constraint: Any = None) -> None:
+        self.constraint = as_constraint(constraint)
         self.task = as_task(task)
         self.flow = flows.get(flow)
         space = _space_of(program, arguments)
@@ -27,12 +29,13 @@ class Job:
             space = space.with_arguments(**missing)
         if not space.points:
             raise SpaceError(f"program {space.name!r}: got no choices; allowed: a program with at least one, see oche.oneof")
-        self.space = self.flow.space(space)
+        self.space = space
         self.source = _source_digest(space.program)
 
     def protocol(self) -> dict[str, Any]:
-        """What records must share to be compared: the task, and the size of the program."""
-        return {**self.task.describe(), "arguments": _plain_arguments(self.space.arguments)}
+        """What records must share to be compared: the task, the size of the program, and what members must be like."""
+        shared = {**self.task.describe(), "arguments": _plain_arguments(self.space.arguments)}
+        return shared if self.constraint is None else {**shared, "constraint": self.constraint.describe()}
 
     def identity(self, algorithm: str, mode: str) -> dict[str, Any]:
         """What makes two runs the same run, apart from seed and budget."""
@@ -42,7 +45,7 @@ class Job:
             "fingerprint": self.space.fingerprint,
             "source": self.source,
             "algorithm": algorithm,
-            "flow": self.flow.name,
+            "flow": flows.text(self.flow),
             "protocol": self.protocol(),
         }
 

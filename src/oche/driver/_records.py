@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import oche
+from oche import flows
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
 from oche.loop.contracts import Cost, Feedback
+from oche.loop.pareto import pareto_front
 from oche.loop.registry import canonical, parse
 from oche.store.record import Record
 from oche.tasks import architecture
@@ -25,7 +27,10 @@ _SIZE_METRICS = ("params", "macs")
 
 def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
     text = algorithm_text(algorithm)
-    found = kind or ("random_search" if canonical(parse(text)[0]) in _BASELINES else "search")
+    joint = job.flow.name == "joint"
+    found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
+    if not joint:
+        text = f"{text} in {flows.text(job.flow)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)
@@ -58,6 +63,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
         curves=feedback.curves,
+        **front_of(job, run),
         n_report=getattr(task, "n_report", None),
         settings=_settings(plan, job, pick, run.seed if not searched else None),
         env=environment(getattr(task, "device", "cpu"), plan.threads),
@@ -69,6 +75,24 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
     )
 
 
+def front_of(job: Job, run: Any) -> dict[str, Any]:
+    """`objectives` and `front` of a record: what the search measured of the points that nothing dominates; nothing for one objective."""
+    trials = [t for t in getattr(run, "trials", ()) if t.phase == "search" and t.feedback is not None]
+    vectors = [t for t in trials if isinstance(t.feedback.reward, tuple) and len(t.feedback.reward) > 1]
+    if not vectors:
+        return {}
+    metric = job.task.metric
+    unnamed = {metric if not i else f"{metric}_{i}": "max" for i in range(len(vectors[0].feedback.reward))}
+    objectives = dict(getattr(job.task, "objectives", unnamed))
+    root, front = job.space.root, []
+    for i in pareto_front([t.feedback.reward for t in vectors]):
+        dna = job.space.lift(vectors[i].dna)
+        signs = zip(objectives.items(), vectors[i].feedback.reward, strict=True)
+        metrics = {name: value if direction == "max" else -value for (name, direction), value in signs}
+        front.append({"metrics": metrics, "dna": list(dna.flat), "arch": architecture(root, dna)})
+    return {"objectives": objectives, "front": front}
+
+
 def _search_metrics(pick: Any) -> dict[str, float]:
     """The search signal of the pick, as `valid`, whichever kind of search it was; with shared weights, their score in percent."""
     if pick is None:
@@ -77,8 +101,9 @@ def _search_metrics(pick: Any) -> dict[str, float]:
     feedback = pick.feedback if pick.phase == "search" else None
     if feedback is not None and feedback.ok:
         found.update(feedback.metrics)
-        if "valid" not in found and isinstance(feedback.reward, float):
-            found["valid"] = feedback.reward
+        first = feedback.reward[0] if isinstance(feedback.reward, tuple) else feedback.reward
+        if "valid" not in found and isinstance(first, float):
+            found["valid"] = first
     if "valid" not in found and "shared_score" in found:
         found["valid"] = 100 * found["shared_score"]
     return found
@@ -86,7 +111,7 @@ def _search_metrics(pick: Any) -> dict[str, float]:
 
 def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[str, Any]:
     settings: dict[str, Any] = {
-        "flow": job.flow.name,
+        "flow": flows.text(job.flow),
         "parallel": plan.parallel,
         "order": plan.order,
         "threads": plan.threads,
@@ -94,6 +119,8 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
         "source": job.source,
     }
+    if job.constraint is not None:
+        settings["constraint"] = job.constraint.describe()
     if draw_seed is not None:
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None

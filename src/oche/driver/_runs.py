@@ -11,6 +11,7 @@ from oche.driver._job import algorithm_text
 from oche.errors import ArgumentError, BudgetError
 from oche.loop import WeightSharingRun
 from oche.loop.contracts import Budget, Cost
+from oche.loop.pareto import pareto_front
 from oche.program import DNA, Space
 from oche.store.record import Record
 from oche.tasks import architecture
@@ -79,6 +80,15 @@ class Runs(Sequence[Any]):
     def records(self) -> list[Record]:
         """The records of all runs, in the order of seeds."""
         return [*self._records, *(record for run in self.runs for record in run.records)]
+
+    @property
+    def front(self) -> list[Mapping[str, Any]]:
+        """With several objectives, the points of all runs that no other one dominates, each `{"metrics", "dna", "arch"}`."""
+        named = next((r.objectives for r in self.records if r.objectives), {})
+        points = [point for record in self.records for point in record.front]
+        signs = {name: 1.0 if direction == "max" else -1.0 for name, direction in named.items()}
+        rewards = [tuple(sign * point["metrics"][name] for name, sign in signs.items()) for point in points]
+        return [points[i] for i in pareto_front(rewards)]
 
     @property
     def cost(self) -> Cost:

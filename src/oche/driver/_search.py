@@ -17,6 +17,7 @@ from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
 from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
+from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
 from oche.loop.workbench import as_factory
 from oche.program import Space
@@ -41,6 +42,7 @@ def search(
     order: str = "ask",
     name: str = "",
     progress: bool = True,
+    constraint: Any = None,
     **arguments: Any,
 ) -> Runs:
     """Search a program with choices, once per seed.
@@ -49,7 +51,7 @@ def search(
         program: A class, function, node or container with choices; a `Space`; or the name of a ready-made space.
         algorithm: Settings text such as `pc-darts?k=4`, or an algorithm.
         task: A task, its text form, or a function of a child whose result is maximized.
-        flow: How decisions are divided between searches; None: one search over all of them.
+        flow: How decisions are divided between searches, for example `factorized?outer=^op`; None: one search over all of them.
         budget: What each run may spend. None: the algorithm's own plan, if it has one.
         seeds: A count, or a list of seeds.
         store: A file, a database URL or a store. A search that the store knows goes on where it was.
@@ -61,6 +63,8 @@ def search(
         order: `ask`, or `arrival` for speed without reproducibility.
         name: What the store calls it.
         progress: Show a progress bar where there is a terminal.
+        constraint: What members must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
+            tried and do not count; give the same one to `baseline`.
         **arguments: Arguments of the program.
 
     Returns:
@@ -77,12 +81,17 @@ def search(
         >>> runs.best.record.value
         0.0
     """
-    job = Job(program, task, flow, arguments)
+    job = Job(program, task, flow, arguments, constraint)
     make = _checked_factory(algorithm)
-    shares_weights = hasattr(make(), "advance")
+    shares_weights = hasattr(constrained(make(), job.constraint), "advance")
     if shares_weights and not hasattr(job.task, "problem"):
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
+        )
+    if shares_weights and job.flow.name != "joint":
+        raise ArgumentError(
+            f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
+            "allowed: algorithms that propose points; use flow 'joint'"
         )
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
@@ -96,8 +105,10 @@ def search(
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
+                algorithm_now = constrained(job.flow.search(make), job.constraint)
                 log = plan.open(AskTellRun.kind, opened)
-                runs.append(AskTellRun(job.space, make(), plan, log, make_record=record, **_sampling(job.task, seed, parallel, workers)))
+                sampling = _sampling(job.task, seed, parallel, workers)
+                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
@@ -119,6 +130,7 @@ def baseline(
     limits: Any = None,
     name: str = "",
     progress: bool = True,
+    constraint: Any = None,
     **arguments: Any,
 ) -> Runs:
     """Random members of the space, each trained like the pick of a search: what "better than random" is measured against.
@@ -128,13 +140,15 @@ def baseline(
         task: As in `search`.
         n: How many members; or `all`, the exact distribution over the whole space, where the task knows it (tables).
         seed: Root of the draws and trainings.
-        store, executor, workers, threads, limits, name, progress, arguments: As in `search`.
+        store, executor, workers, threads, limits, name, progress, constraint, arguments: As in `search`.
         parallel: Members in flight; None: all of them, since they do not depend on each other.
 
     Source: Yang et al. 2020, section 2; 8 members are theirs.
     """
-    job = Job(program, task, None, arguments)
+    job = Job(program, task, None, arguments, constraint)
     if n == "all":
+        if job.constraint is not None:
+            raise ArgumentError("baseline n='all': got a constraint; allowed: the whole space only; give a number of members")
         return Runs([], job.space, job.task, "random", None, [population(job)])
     if isinstance(n, (str, bool)) or n < 2:
         raise ArgumentError(f"baseline n: got {n!r}; allowed: a whole number from 2, or 'all'")
@@ -145,7 +159,7 @@ def baseline(
         make = as_factory("random")
         run = AskTellRun(
             job.space,
-            make(),
+            constrained(make(), job.constraint),
             plan,
             plan.open(AskTellRun.kind, opened),
             mode="baseline",

@@ -5,9 +5,13 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "Factorized": "oche.flows._factorized:Factorized",
+        "Hybrid": "oche.flows._hybrid:Hybrid",
         "Joint": "oche.flows._joint:Joint",
+        "Separate": "oche.flows._separate:Separate",
         "get": "oche.flows._registry:get",
         "names": "oche.flows._registry:names",
         "registry": "oche.flows._registry:registry",
+        "text": "oche.flows._registry:text",
     },
 )

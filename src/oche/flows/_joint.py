@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from oche.program import Space
+from collections.abc import Callable
+from typing import Any
+
+from oche.loop.contracts import AskTell
 
 
 class Joint:
@@ -12,7 +15,8 @@ class Joint:
     """
 
     name = "joint"
+    settings: dict[str, Any] = {}  # noqa: RUF012 - nothing can be set
 
-    def space(self, space: Space) -> Space:
-        """What the algorithm searches."""
-        return space
+    def search(self, make: Callable[[], AskTell]) -> AskTell:
+        """The algorithm itself."""
+        return make()

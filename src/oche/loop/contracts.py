@@ -182,7 +182,9 @@ class Feedback:
             raise ArgumentError(f"reward: got none, the trial is {self.status!r}; allowed: a trial with status 'done'")
         if isinstance(self.reward, tuple):
             if len(self.reward) != 1:
-                raise ArgumentError(f"reward: got {len(self.reward)} objectives; allowed: 1; use a multi-objective algorithm")
+                raise ArgumentError(
+                    f"reward: got {len(self.reward)} objectives; allowed: 1; use an algorithm for several, 'nsga2' or 'pareto-local-search'"
+                )
             return self.reward[0]
         return self.reward
 

@@ -152,6 +152,11 @@ class Run(ABC):
         self._observer = observer
 
     @property
+    def front(self) -> list[Any]:
+        """With several objectives, the points that no other one dominates, as its record has them."""
+        return [point for record in self.records for point in record.front]
+
+    @property
     def seed(self) -> int:
         """Root seed of the run."""
         return self.plan.seed

@@ -13,6 +13,7 @@ from typing import Any
 
 from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SpaceError
 from oche.loop.asktell_run import AskTellRun
+from oche.loop.constraints import Constraint, as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
@@ -123,6 +124,7 @@ def sample(
     name: str | None = None,
     resume: bool = True,
     where: Any = None,
+    constraint: Any = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -135,6 +137,8 @@ def sample(
         name: What to call the run in the store. The same name goes on where it stopped.
         resume: False refuses a name that the store has.
         where: Search only these choices, see `Space.where`; children then have the others still open.
+        constraint: What children must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
+            yielded and do not count.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -157,16 +161,19 @@ def sample(
     if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
         raise ArgumentError(f"n: got {n!r}; allowed: a whole number above 0")
     opened = as_store(store)
-    plan = _plan(found, algorithm, n, seed, name)
+    limits = as_constraint(constraint)
+    plan = _plan(found, algorithm, n, seed, name, limits)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
-    run = AskTellRun(found, as_factory(algorithm)(), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
+    run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
     return _loop(run, opened if opened is not store else None)
 
 
-def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None) -> Plan:
+def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None) -> Plan:
     text = describe_algorithm(algorithm)
     settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text}
+    if limits is not None:
+        settings["constraint"] = limits.describe()
     return Plan(seed, Budget(trials=n) if n is not None else None, settings, name or f"{space.name}/{text}")
 
 
@@ -181,6 +188,11 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
         if old.get("algorithm") != new["algorithm"]:
             raise ResumeError(
                 f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
+                "choose another name"
+            )
+        if old.get("constraint") != new.get("constraint"):
+            raise ResumeError(
+                f"name {plan.name!r}: got constraint {new.get('constraint')}; allowed: {old.get('constraint')}, as at its start; "
                 "choose another name"
             )
 

@@ -46,6 +46,18 @@ def picks(sizes: Sequence[int], k: int, distinct: bool, is_sorted: bool) -> int:
     return homogeneous(sizes, k) if is_sorted else sum(sizes) ** k
 
 
+def size_text(size: int | float) -> str:
+    """A size for people: exact up to 15 digits, then as a power of ten.
+
+    Example:
+        >>> size_text(1_037_664_180), size_text(5**10_000), size_text(float("inf"))
+        ('1,037,664,180', 'about 10^6989.7', 'infinitely many')
+    """
+    if isinstance(size, float):
+        return "infinitely many"
+    return f"{size:,}" if size < 10**15 else f"about 10^{math.log10(size):.1f}"
+
+
 @lru_cache(maxsize=1024)
 def suffix_table(sizes: tuple[int, ...], k: int, distinct: bool) -> tuple[tuple[int, ...], ...]:
     """`table[c][m]`: number of sorted ways to fill m slots from candidates c, c+1, ..., n-1.

@@ -14,14 +14,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from oche.errors import OcheError, SpaceError
+from oche.errors import OcheError, SpaceError, unknown
 from oche.program.resolver import Collect
 from oche.program.spec import Decision, Pick, unify, walk
 
 _log = logging.getLogger("oche.program")
 
 
-def discover(program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Mapping[str, Any]) -> tuple[Decision, ...]:
+#: How programs are run to find their decisions.
+COLLECT = ("alternatives", "exhaustive")
+
+#: `exhaustive` gives up after so many runs of a program.
+MOST_RUNS = 4096
+
+
+def discover(
+    program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Mapping[str, Any], collect: str = "alternatives"
+) -> tuple[Decision, ...]:
     """All decisions of a program, unified.
 
     Args:
@@ -29,8 +38,44 @@ def discover(program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Map
         arguments: Keyword arguments of a plain program.
         plain: Which of the two it is.
         fixed: Decisions that are taken already.
+        collect: `alternatives` runs a program once for each other candidate of each value that it was given, the rest at defaults.
+            `exhaustive` runs it for every combination of them.
+
+    Raises:
+        SpaceError: choices contradict each other, hold themselves without end, or have too many combinations.
     """
+    if collect not in COLLECT:
+        raise unknown("way to collect", collect, COLLECT)
+    if collect == "exhaustive":
+        return unify(_exhaust(_Runs(program, arguments, plain, fixed), {}))
     return unify(_explore(program, arguments, plain, fixed, {}))
+
+
+class _Runs:
+    """Runs a program with some of its values forced, and counts."""
+
+    def __init__(self, program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Mapping[str, Any]) -> None:
+        self.program, self.arguments, self.plain, self.fixed = program, arguments, plain, fixed
+        self.count = 0
+
+    def __call__(self, forced: Mapping[str, int]) -> Collect:
+        self.count += 1
+        if self.count > MOST_RUNS:
+            raise SpaceError(
+                f"collect='exhaustive': got more than {MOST_RUNS} combinations of {', '.join(map(repr, list(forced)[:6]))}; "
+                f"allowed: {MOST_RUNS} runs of the program; nest choices by a callable, or use fewer plain values"
+            )
+        return _collect(self.program, self.arguments, self.plain, self.fixed, forced)
+
+
+def _exhaust(run: _Runs, forced: Mapping[str, int]) -> list[Decision]:
+    """Decisions under every combination of the values that are not forced: the first open one is tried out, then those behind it."""
+    base = run(forced)
+    first = next((location for location in base.value_choices if location not in forced), None)
+    if first is None:
+        return base.decisions
+    under = [_exhaust(run, {**forced, first: j}) for j in range(base.value_choices[first])]
+    return _condition(under[0], first, under, deep=True)
 
 
 def _explore(
@@ -72,12 +117,16 @@ def _collect(program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Map
     return collector
 
 
-def _condition(decisions: list[Decision], location: str, under: list[list[Decision]]) -> list[Decision]:
-    """Move decisions that are not met under every candidate of the choice at `location` inside those candidates."""
-    keys = [{d.key for d in unify(found)} for found in under]
-    everywhere = set.intersection(*keys)
+def _condition(decisions: list[Decision], location: str, under: list[list[Decision]], deep: bool = False) -> list[Decision]:
+    """Move decisions that are not met under every candidate of the choice at `location` inside those candidates.
+
+    With `deep` (every combination was run) a decision also moves if what it holds is not the same under every candidate.
+    """
+    shapes = [{d.key: _shape(d, location) if deep else None for d in unify(found)} for found in under]
+    # What stands under every candidate with the same things inside does not depend on it.
+    everywhere = {key for key, shape in shapes[0].items() if all(key in other and other[key] == shape for other in shapes)}
     owner = next((d for d in decisions if d.location == location), None)
-    if all(k == everywhere for k in keys):
+    if all(set(found) == everywhere for found in shapes):
         return decisions
     if not isinstance(owner, Pick):
         raise SpaceError(f"choice {location!r}: got control flow that depends on it; allowed: on a oneof; name it and nest by a callable")
@@ -94,3 +143,11 @@ def _condition(decisions: list[Decision], location: str, under: list[list[Decisi
     inside = {d.key for branch in branches for d in walk(branch)}
     kept = [d for d in decisions if d.key in everywhere or d.key not in inside]
     return [replace(d, slots=(tuple(branches),)) if isinstance(d, Pick) and d.location == location else d for d in kept]
+
+
+def _shape(decision: Decision, location: str) -> Any:
+    """What a decision and those inside it look like; the choice at `location` itself always looks the same."""
+    if not isinstance(decision, Pick):
+        return decision.signature()
+    inside = None if decision.location == location else [[[_shape(d, location) for d in b] for b in slot] for slot in decision.slots]
+    return (decision.signature(), inside) if inside is None or any(any(slot) for slot in inside) else decision.signature()

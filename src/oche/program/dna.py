@@ -1,4 +1,4 @@
-"""A point of a space, as a flat tuple of numbers.
+"""A point of a space, as a flat tuple of numbers (and text, where a gene is the user's own).
 
 One entry per decision point of the space, in the space's own order; None where the point is inactive. A DNA knows nothing of the
 program; `Space` gives it meaning.
@@ -12,18 +12,20 @@ from typing import Any
 
 from oche.errors import DNAError
 
-Gene = int | float | None
+Gene = int | float | str | None
+
+_KINDS = frozenset((int, float, str, type(None)))
 
 
 class DNA:
     """A point of a space.
 
     Args:
-        flat: One gene per decision point: the index of the candidate, a number, or None where inactive.
+        flat: One gene per decision point: the index of the candidate, a number, text, or None where inactive.
         fingerprint: Fingerprint of the space it was made for; checked by every space that it is given to. None is not checked.
 
     Raises:
-        DNAError: a gene is neither a number nor None; booleans are refused.
+        DNAError: a gene is neither a number, text nor None; booleans are refused.
 
     Example:
         >>> DNA((0, None, 2)).to_json()
@@ -37,9 +39,10 @@ class DNA:
 
     def __init__(self, flat: Iterable[Gene], fingerprint: str | None = None) -> None:
         genes = tuple(flat)
-        for i, gene in enumerate(genes):
-            if gene is not None and (isinstance(gene, bool) or not isinstance(gene, (int, float))):
-                raise DNAError(f"gene {i}: got {gene!r}; allowed: a number, or None at an inactive point")
+        if not _KINDS.issuperset(map(type, genes)):
+            for i, gene in enumerate(genes):
+                if isinstance(gene, bool) or not isinstance(gene, (int, float, str, type(None))):
+                    raise DNAError(f"gene {i}: got {gene!r}; allowed: a number, text of a user's gene, or None at an inactive point")
         object.__setattr__(self, "flat", genes)
         object.__setattr__(self, "fingerprint", fingerprint)
 

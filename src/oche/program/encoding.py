@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from oche.errors import SpaceError
+from oche.program._links import Link
 from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.layout import join
 from oche.program.node import Node
 from oche.program.resolver import Resolver, Site
+from oche.program.text_choice import TextChoice
+
+#: Candidates of these types hold nothing inside.
+_CONSTANTS = frozenset((int, float, str, bool, type(None)))
 
 
 class _Mismatch(Exception):
@@ -46,6 +51,8 @@ class Encode(Resolver):
     def _match(self, part: Any, value: Any, rel: str, path: str) -> None:
         if isinstance(part, Choice):
             self._match_choice(part, value, self.site(part, rel), path)
+        elif isinstance(part, Link):
+            return  # It decides nothing; what stands here follows from other parts.
         elif isinstance(part, Node):
             if not isinstance(value, Node) or value.symbol.name != part.symbol.name:
                 raise _Mismatch(path, f"got {value!r}; allowed: a node of {part.symbol.__name__}")
@@ -77,6 +84,8 @@ class Encode(Resolver):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not choice.lo <= value <= choice.hi:
                 raise _Mismatch(path, f"got {value!r}; allowed: a number in [{choice.lo}, {choice.hi}]")
             decision = value
+        elif isinstance(choice, TextChoice):
+            decision = self._gene(choice, value, path)
         elif isinstance(choice, Repeat):
             if not isinstance(value, list) or len(value) not in choice.counts:
                 raise _Mismatch(path, f"got {value!r}; allowed: a list of {' or '.join(choice.labels)} items")
@@ -87,6 +96,17 @@ class Encode(Resolver):
             raise _Mismatch(path, f"got a {type(choice).__name__}; allowed: choices of this library")
         if choice.decides:
             self._take(site, decision, path)
+
+    @staticmethod
+    def _gene(choice: TextChoice, value: Any, path: str) -> str:
+        try:
+            text = choice.gene_of(value)
+            again = choice.decode(text)
+        except Exception as error:
+            raise _Mismatch(path, f"got {value!r} ({error}); allowed: what {choice!r} can encode") from error
+        if again != value:
+            raise _Mismatch(path, f"got {value!r}, which {choice!r} gives back as {again!r}; allowed: what it can encode")
+        return text
 
     def _match_many(self, choice: ManyOf, value: Any, site: Site, path: str) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or len(value) != choice.k:
@@ -119,6 +139,11 @@ class Encode(Resolver):
 
     def _first(self, choice: Choice, value: Any, site: Site, path: str) -> str:
         for label in choice.decidable:
+            candidate = choice.candidates[label]
+            if type(candidate) in _CONSTANTS:
+                if type(value) is type(candidate) and value == candidate:
+                    return label
+                continue
             saved = dict(self._taken)
             try:
                 self._inside(choice, site, label, None, value, path)

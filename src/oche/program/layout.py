@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from oche.errors import DNAError, SpaceError
 from oche.program.counting import completions
 from oche.program.dna import Gene
-from oche.program.spec import Decision, Number, Pick, branch_sizes, decision_size, size
+from oche.program.spec import Decision, Number, Pick, Text, pick_size, product
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Point:
     Args:
         id: Unique name, with `[=i/n]` for candidate i of n on the way and `[s]` for slot s of a choice with several.
         key: Name of the decision.
-        kind: `categorical`, `float` or `int`.
-        n: Number of candidates; 0 for a float.
+        kind: `categorical`, `float`, `int` or `text`.
+        n: Number of candidates; 0 for a float or text.
         labels: One per candidate.
         parent: Index of the point that it depends on, -1 if none.
         parent_choice: The parent's candidate under which it is active.
@@ -36,8 +36,9 @@ class Point:
         slot: Which slot it is.
         lo, hi, scale, step: Range of a number.
         distinct, is_sorted: Constraints between the slots of a group.
-        choice: `oneof`, `manyof`, `permutate`, `repeat`, `float` or `int`.
+        choice: `oneof`, `manyof`, `permutate`, `repeat`, `float`, `int`, `custom` or `evolve`.
         named: Whether the user gave the key.
+        gene: What makes and changes the text of a text point, see `spec.Text`.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Point:
     is_sorted: bool = False
     choice: str = "oneof"
     named: bool = False
+    gene: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,16 @@ class Layout:
     def __init__(self, decisions: Sequence[Decision]) -> None:
         self.points: list[Point] = []
         self._root = tuple(self._place(d, "", -1, -1) for d in decisions)
-        self.size = size(decisions)
+        self.size = product(item.size for item in self._root)
         self.n = tuple(p.n for p in self.points)
         self.parent = tuple(p.parent for p in self.points)
         self.parent_choice = tuple(p.parent_choice for p in self.points)
         self.group = tuple(p.group for p in self.points)
-        self._members: dict[int, tuple[int, ...]] = {}
+        members: dict[int, list[int]] = {}
         for i, p in enumerate(self.points):
             if p.group >= 0:
-                self._members[p.group] = (*self._members.get(p.group, ()), i)
+                members.setdefault(p.group, []).append(i)
+        self._members = {group: tuple(seats) for group, seats in members.items()}
         below: list[list[int]] = [[] for _ in self.points]
         for i, parent in enumerate(self.parent):
             up = parent
@@ -106,6 +109,14 @@ class Layout:
                     id=name, key=decision.key, kind=decision.kind, n=0 if decision.kind == "float" else int(decision.count), parent=parent,
                     parent_choice=parent_choice, lo=decision.lo, hi=decision.hi, scale=decision.scale, step=decision.step,
                     choice=decision.kind, named=decision.named,
+                )
+            )  # fmt: skip
+            return _Placed(decision, (len(self.points) - 1,), (), (), decision.count)
+        if isinstance(decision, Text):
+            self.points.append(
+                Point(
+                    id=name, key=decision.key, kind="text", n=0, parent=parent, parent_choice=parent_choice, choice=decision.kind,
+                    named=decision.named, gene=decision.gene,
                 )
             )  # fmt: skip
             return _Placed(decision, (len(self.points) - 1,), (), (), decision.count)
@@ -128,7 +139,8 @@ class Layout:
                     for i, branch in enumerate(decision.slots[slot])
                 )
             )
-        return _Placed(decision, tuple(seats), tuple(inside), branch_sizes(decision), decision_size(decision))
+        sizes = tuple(product(item.size for item in branch) if branch else 1 for branch in inside[0]) if inside else ()
+        return _Placed(decision, tuple(seats), tuple(inside), sizes, pick_size(decision, sizes))
 
     def active(self, flat: Sequence[Gene]) -> list[bool]:
         """Which points are active."""
@@ -146,7 +158,7 @@ class Layout:
             if p.parent >= 0 and flat[p.parent] != p.parent_choice:
                 continue
             if p.group < 0:
-                flat[i] = _draw(p, draws[i])
+                flat[i] = _draw(p, draws[i], rng)
             elif p.slot == 0:
                 seats = self._members[i]
                 for seat, gene in zip(seats, _draw_group(p, [draws[s] for s in seats]), strict=True):
@@ -154,7 +166,7 @@ class Layout:
         return tuple(flat)
 
     def resample(self, flat: Sequence[Gene], point: int, rng: np.random.Generator) -> tuple[Gene, ...]:
-        """Redraw one active point and everything below it; the value may come out the same.
+        """Redraw one active point and everything below it; the value may come out the same. Text is changed by its own `mutate`.
 
         In a group with distinct picks a value that stands in another slot trades places with it; in a sorted one the slots are put in
         order again, each with what is inside it.
@@ -163,7 +175,7 @@ class Layout:
         p = self.points[point]
         u = float(rng.random())
         if p.group < 0:
-            genes[point] = _draw(p, u)
+            genes[point] = p.gene.mutate(flat[point], rng) if p.kind == "text" else _draw(p, u, rng)
             self._refill(genes, point, rng)
             return tuple(genes)
         seats = self._members[p.group]
@@ -200,7 +212,7 @@ class Layout:
             if genes[p.parent] != p.parent_choice:
                 continue
             if p.group < 0:
-                genes[i] = _draw(p, float(rng.random()))
+                genes[i] = _draw(p, float(rng.random()), rng)
             elif p.slot == 0:
                 seats = self._members[i]
                 for seat, gene in zip(seats, _draw_group(p, rng.random(len(seats)).tolist()), strict=True):
@@ -245,6 +257,8 @@ class Layout:
         """Raise `DNAError` unless `flat` is legal; the message names the point."""
         if len(flat) != len(self.points):
             raise DNAError(f"DNA: got {len(flat)} genes; allowed: {len(self.points)}, one per decision point of the space")
+        if self._plain and all(type(gene) is int and 0 <= gene < n for gene, n in zip(flat, self.n, strict=True)):
+            return
         for p, gene in zip(self.points, flat, strict=True):
             if p.parent >= 0 and flat[p.parent] != p.parent_choice:
                 if gene is not None:
@@ -264,9 +278,11 @@ def join(prefix: str, name: str) -> str:
     return prefix + name if name.startswith("[") else f"{prefix}.{name}"
 
 
-def _draw(p: Point, u: float) -> Gene:
+def _draw(p: Point, u: float, rng: np.random.Generator) -> Gene:
     if p.kind == "categorical":
         return int(u * p.n)
+    if p.kind == "text":
+        return p.gene.random(rng)
     if p.kind == "int":
         if p.scale == "log":
             low, high = math.log(p.lo - 0.5), math.log(p.hi + 0.5)
@@ -299,6 +315,13 @@ def _draw_group(p: Point, draws: Sequence[float]) -> list[int]:
 def _check_gene(p: Point, gene: Gene) -> None:
     if gene is None:
         raise DNAError(f"gene of {p.id!r}: got None; allowed: a value, the point is active")
+    if p.kind == "text":
+        if not isinstance(gene, str):
+            raise DNAError(f"gene of {p.id!r}: got {gene!r}; allowed: text, the gene is the user's own ({p.choice})")
+        p.gene.check(gene, p.id)
+        return
+    if isinstance(gene, (bool, str)):
+        raise DNAError(f"gene of {p.id!r}: got {gene!r}; allowed: a number")
     if p.kind == "float":
         if not (p.lo <= gene <= p.hi):
             raise DNAError(f"gene of {p.id!r}: got {gene!r}; allowed: [{p.lo}, {p.hi}]")
@@ -322,7 +345,7 @@ def _check_group(p: Point, genes: Sequence[int]) -> None:
 
 def _finite(n: int | float) -> int:
     if isinstance(n, float):
-        raise SpaceError("space: got a float decision, so it is infinite; allowed: finite spaces for ranks; use sample()")
+        raise SpaceError("space: got a float or text decision, so it is infinite; allowed: finite spaces for ranks; use sample()")
     return n
 
 
@@ -401,7 +424,7 @@ def nested_form(placed: Sequence[_Placed], flat: Sequence[Gene]) -> Any:
 
 
 def _nested_item(item: _Placed, flat: Sequence[Gene]) -> Any:
-    if isinstance(item.decision, Number):
+    if not isinstance(item.decision, Pick):
         return flat[item.seats[0]]
     slots = []
     for slot, seat in enumerate(item.seats):
@@ -418,7 +441,7 @@ def _fill_nested(placed: Sequence[_Placed], value: Any, flat: list[Gene]) -> Non
         raise DNAError(f"nested DNA: got {value!r}; allowed: {len(placed)} decisions")
     for item, own in zip(placed, values, strict=True):
         decision = item.decision
-        if isinstance(decision, Number):
+        if not isinstance(decision, Pick):
             flat[item.seats[0]] = own
             continue
         slots = [own] if decision.single else own

@@ -1,4 +1,5 @@
-"""The functions with which programs are written: `oneof`, `manyof`, `permutate`, `repeat`, `floatv`, `intv`.
+"""The functions with which programs are written: `oneof`, `manyof`, `permutate`, `repeat`, `floatv`, `intv`, `custom`, `evolve`,
+`recursive`.
 
 While a program runs under a resolver they return what the resolver says. In the constructor of a torch module that runs outside of
 any search they return the first candidate, so that a class with choices in it stays an ordinary class. Anywhere else they return the
@@ -16,6 +17,10 @@ from oche.errors import SpaceError
 from oche.program.choice import Choice, ManyOf, NumberChoice, OneOf, Repeat
 from oche.program.node import is_module
 from oche.program.resolver import Defaults, current
+from oche.program.text_choice import Evolve, Serialized, TextChoice
+
+#: A bounded recursion may go so deep.
+DEEPEST = 32
 
 
 def oneof(candidates: Any, name: str | None = None, relaxed_only: Sequence[str] = (), **given: Any) -> Any:
@@ -156,6 +161,102 @@ def intv(lo: int, hi: int, step: int = 1, log: bool = False, name: str | None = 
         raise SpaceError(f"intv {name or ''!r}, step: got {step}; allowed: 1 or more")
     _check_range("intv", name, lo, hi, "log" if log else "linear", ("linear", "log"))
     return _meet(NumberChoice("int", lo, lo + (hi - lo) // step * step, "log" if log else "linear", step, name))
+
+
+def custom(
+    encode: Callable[[Any], str],
+    decode: Callable[[str], Any],
+    random: Callable[[Any], str],
+    mutate: Callable[[str, Any], str],
+    name: str | None = None,
+) -> Any:
+    """Choose a value that you encode as text yourself. The space becomes infinite: it can be sampled, but not counted.
+
+    Args:
+        encode: Text of a value.
+        decode: Value of a text; raises where the text is no gene.
+        random: New text, from a NumPy generator.
+        mutate: Changed text, from a text and a NumPy generator; what algorithms call where they redraw this decision.
+        name: As in `oneof`.
+
+    Raises:
+        SpaceError: an argument cannot be called.
+
+    Source: Peng et al. 2020 (PyGlove), custom decision points.
+
+    Example:
+        >>> from oche.program import DNA, Space
+        >>> space = Space({"word": custom(str, str.upper, lambda rng: "ab"[rng.integers(2)], lambda text, rng: text + "c")})
+        >>> space.decode(DNA(("abc",)))
+        {'word': 'ABC'}
+    """
+    for rule, function in (("encode", encode), ("decode", decode), ("random", random), ("mutate", mutate)):
+        if not callable(function):
+            raise SpaceError(f"custom {name or ''!r}, {rule}: got {function!r}; allowed: a function")
+    rules = tuple(_function_name(f) for f in (encode, decode, random, mutate))
+    return _meet(TextChoice("custom", encode, decode, random, mutate, name, rules))
+
+
+def evolve(initial: Any, mutate: Callable[[Any, Any], Any], spread: int = 10, name: str | None = None) -> Any:
+    """Choose a program of free form: the gene is the program's own text, and `mutate` is the only way to get from one to the next.
+
+    Args:
+        initial: Where evolution starts: a node, or a value that JSON can hold.
+        mutate: Changed program, from a program and a NumPy generator; it must not change what it was given.
+        spread: A random member is the initial program after 0 to this many mutations (ours).
+        name: As in `oneof`.
+
+    Raises:
+        SpaceError: the program does not come back from its text, or an argument is not of its kind.
+
+    Source: Peng et al. 2020 (PyGlove), `evolve`; `spread` is ours, where the original starts with the initial program alone.
+
+    Example:
+        >>> from oche.program import Space
+        >>> space = Space(evolve([1], lambda program, rng: [*program, int(rng.integers(9))]))
+        >>> space.decode(space.encode([1, 2, 3]))
+        [1, 2, 3]
+    """
+    if not callable(mutate):
+        raise SpaceError(f"evolve {name or ''!r}, mutate: got {mutate!r}; allowed: a function of a program and a generator")
+    if isinstance(spread, bool) or not isinstance(spread, int) or spread < 0:
+        raise SpaceError(f"evolve {name or ''!r}, spread: got {spread!r}; allowed: a whole number from 0")
+    return _meet(Evolve(Serialized(initial, mutate, spread, name), name, (_function_name(mutate),)))
+
+
+def recursive(make: Callable[[Callable[[], Any] | None], Any], max_depth: int | None = None) -> Any:
+    """A choice whose candidates may hold the same choice again, so many levels deep.
+
+    Args:
+        make: Makes the choice of one level. It is called with a function that makes the next level, and with None at the deepest one,
+            where it must offer candidates that end. Leave choices inside without names: each level decides for itself.
+        max_depth: Number of levels, 1 to 32. It must be given: without it the space would not be finite, nor its discovery end.
+
+    Raises:
+        SpaceError: no bound, or one out of range.
+
+    Example:
+        >>> from oche.program import Space
+        >>> def expression(again):
+        ...     return oneof(["x", "1"] + ([{"add": [again(), again()]}] if again else []))
+        >>> [Space(recursive(expression, max_depth=d)).size for d in (1, 2, 3)]
+        [2, 6, 38]
+    """
+    if not callable(make):
+        raise SpaceError(f"recursive: got {make!r}; allowed: a function of the next level, see oche.recursive")
+    if max_depth is None:
+        raise SpaceError("recursive: got no max_depth; allowed: 1 to 32; a bound keeps the space countable; add max_depth=3")
+    if isinstance(max_depth, bool) or not isinstance(max_depth, int) or not 1 <= max_depth <= DEEPEST:
+        raise SpaceError(f"recursive, max_depth: got {max_depth!r}; allowed: a whole number from 1 to {DEEPEST}")
+
+    def level(depth: int) -> Any:
+        return make(None if depth == max_depth else lambda: level(depth + 1))
+
+    return level(1)
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
 def _meet(choice: Choice) -> Any:

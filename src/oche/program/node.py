@@ -1,19 +1,41 @@
 """Programs as data: a node is a target and its arguments, and builds nothing until it is told to.
 
 `symbolic(T)` wraps a class or a function without touching it; calling the wrapper gives a `Node`. Nodes are immutable, hold no
-tensors, and can be read, compared, edited by path and written as JSON. Choices may stand anywhere among the arguments.
+tensors, and can be read, compared, edited by path and written as JSON. Choices may stand anywhere among the arguments. A value that is
+put into a tree belongs to the place where it stands: the same node at two places is two parts, each built and decided on its own,
+unless one of them is a `ref` to the other.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from oche.errors import ArgumentError, SpaceError, Undecided, unknown
+from oche.errors import ArgumentError, Undecided, unknown
+from oche.program._binder import Binder
+from oche.program._context import running
+from oche.program._editing import Batch, Epoch
+from oche.program._formats import Difference, differences, pretty
+from oche.program._json import read, readers, write, writers
+from oche.program._tree import (
+    LEAVES,
+    Branch,
+    FrozenDict,
+    as_change,
+    at,
+    copy_tree,
+    freeze,
+    is_module,
+    parts,
+    set_at,
+    transform,
+    walk,
+)
+
+__all__ = ["Node", "Symbol", "is_module", "symbolic"]
 
 _symbols: dict[str, Symbol] = {}
 
@@ -33,32 +55,26 @@ class Symbol:
             self.signature = inspect.signature(target)
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"symbolic: got {target!r}, whose arguments cannot be read; allowed: classes and functions") from error
+        self.binder = Binder(self.__name__, self.signature)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A node of this call, or the call's result while a program runs."""
-        from oche.program.resolver import current
-
-        if current() is not None:
+        if running.get() is not None:
             return self.target(*args, **kwargs)
-        return Node(self, self._bind(args, kwargs, partial=False))
+        return _node(self, self.binder.bind(args, kwargs, False))
 
     def partial(self, *args: Any, **kwargs: Any) -> Node:
         """A node with arguments still missing; building it before they are set raises `Undecided`."""
-        return Node(self, self._bind(args, kwargs, partial=True))
+        return _node(self, self.binder.bind(args, kwargs, True))
 
-    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any], partial: bool) -> dict[str, Any]:
-        try:
-            bound = (self.signature.bind_partial if partial else self.signature.bind)(*args, **kwargs)
-        except TypeError as error:
-            raise ArgumentError(f"{self.__name__}: got unfit arguments ({error}); allowed: {self.__name__}{self.signature}") from error
-        flat: dict[str, Any] = {}
-        for name, value in bound.arguments.items():
-            kind = self.signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_KEYWORD:
-                flat.update(value)
-            else:
-                flat[name] = list(value) if kind is inspect.Parameter.VAR_POSITIONAL else value
-        return flat
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Symbol):
+            return NotImplemented
+        # Functions and classes made inside a function may share a name and yet be different.
+        return self.target is other.target or (self.name == other.name and "<" not in self.name)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def __repr__(self) -> str:
         return f"symbolic({self.__name__})"
@@ -83,12 +99,41 @@ def symbolic(target: Callable[..., Any]) -> Symbol:
         return target
     if not callable(target):
         raise ArgumentError(f"symbolic: got {target!r}; allowed: a class or a function")
+    name = f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}"
+    known = _symbols.get(name)
+    if known is not None and known.target is target:
+        return known
     symbol = Symbol(target)
     _symbols[symbol.name] = symbol
     return symbol
 
 
-class Node:
+def Partial(target: Callable[..., Any], *args: Any, **kwargs: Any) -> Node:
+    """A node of a class or function with arguments still missing.
+
+    It can be set, compared and written like any node. Building it before all required arguments are there raises `Undecided`.
+
+    Example:
+        >>> node = Partial(complex, imag=2)
+        >>> node.set({"real": 1}).build()
+        (1+2j)
+    """
+    return symbolic(target).partial(*args, **kwargs)
+
+
+def registered(name: str) -> Symbol:
+    """The symbol of a target's qualified name.
+
+    Raises:
+        UnknownNameError: nothing of that name was made symbolic in this process.
+    """
+    found = _symbols.get(name)
+    if found is None:
+        raise unknown("symbolic target", name, _symbols, "make it symbolic first: oche.symbolic(...)")
+    return found
+
+
+class Node(Branch):
     """A target and its arguments, as immutable data.
 
     Args:
@@ -96,55 +141,80 @@ class Node:
         args: Arguments by name; values may be nodes, choices, and lists, tuples and dicts of them.
     """
 
-    __slots__ = ("_args", "symbol")
+    __slots__ = ("_hash", "_linked")
 
     symbol: Symbol
 
     def __init__(self, symbol: Symbol, args: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "symbol", symbol)
-        object.__setattr__(self, "_args", dict(args))
+        _fill(self, symbol, dict(args))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a node cannot be changed; use node.set({{{name!r}: ...}})")
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in _SLOTS:
+            raise AttributeError(name)
+        try:
+            return self.arguments[name]
+        except KeyError:
+            raise NotBuilt(
+                f"node {self.symbol.__name__}: got .{name} of a node that is not built; allowed: its arguments "
+                f"({', '.join(self.arguments) or 'none'}), or .build() first"
+            ) from None
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Node, (self.symbol, self._args))
+        return (Node, (self.symbol, dict(self.arguments)))
 
     @property
     def args(self) -> dict[str, Any]:
         """A copy of the arguments by name."""
-        return dict(self._args)
+        return dict(self.arguments)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Paths of required arguments that no value was given for, here and below."""
+        found = list(self.symbol.binder.missing(self.arguments))
+        for path, value in walk(self):
+            if isinstance(value, Node):
+                found += [f"{path}.{name}" for name in value.symbol.binder.missing(value.arguments)]
+        return tuple(found)
 
     def replace(self, args: Mapping[str, Any]) -> Node:
         """A node of the same target with these arguments."""
-        return Node(self.symbol, args)
+        return _node(self.symbol, dict(args))
+
+    def check_argument(self, name: str, path: str) -> None:
+        """Raise `UnknownNameError` unless the target takes an argument of this name."""
+        self.symbol.binder.check_name(name, path)
 
     def construct(self, args: Mapping[str, Any]) -> Any:
         """Call the target with arguments that are ready."""
-        positional, named, unbroken = [], dict(args), True
-        for name, parameter in self.symbol.signature.parameters.items():
-            required = parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-            if required and name not in args:
-                raise Undecided(f"node {self.symbol.__name__}: got no value for argument {name!r}; allowed: all arguments; use node.set")
-            if parameter.kind is parameter.VAR_POSITIONAL and name in named:
-                positional += list(named.pop(name))
-            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name in named and unbroken:
-                positional.append(named.pop(name))
-            else:
-                # Once an argument is left to its default, those behind it must go by name.
-                unbroken = False
-        return self.symbol.target(*positional, **named)
+        return self.symbol.binder.call(self.symbol.target, args)
 
     def build(self) -> Any:
         """Call the targets, innermost first.
 
         Raises:
-            Undecided: a choice is still open; the message names its path.
+            Undecided: a choice is still open, or an argument is missing; the message names its path.
         """
-        return _build(self, "")
+        from oche.program.resolver import Build
+
+        return Build().whole(self)
+
+    # -- reading and editing ------------------------------------------------------------------------------------------------
+
+    def get(self, path: str) -> Any:
+        """The value at a path, such as `layers[2].op.kernel`.
+
+        Raises:
+            UnknownNameError: no such path.
+        """
+        return at(self, parts(path), path)
 
     def set(self, edits: Mapping[str, Any]) -> Node:
         """A node with values at some paths replaced; untouched parts are shared.
+
+        Inside `with node.editing():` the node itself is changed, and returned.
 
         Args:
             edits: By path, such as `layers[2].op.kernel`.
@@ -152,204 +222,202 @@ class Node:
         Raises:
             UnknownNameError: no such path; the arguments that exist are listed.
         """
+        batch = _batches.get(id(self)) if _batches else None
+        if batch is not None:
+            for path, value in edits.items():
+                batch.set(_steps(path), freeze(value), path)
+            return self
         edited: Any = self
         for path, value in edits.items():
-            edited = _set(edited, _parts(path), value, path)
-        return edited
+            edited = set_at(edited, _steps(path), value, path)
+        return follow(self, edited)
 
-    def map(self, change: Callable[[str, Any], Any]) -> Node:
-        """A node in which every value is `change(path, value)`, innermost first."""
-        return _map(self, "", change, top=True)
+    @contextmanager
+    def editing(self) -> Iterator[Node]:
+        """Change this node in place for a block: its `set` edits it, and what was cached is dropped once, at the end.
+
+        Nodes below that other trees share are copied when they are first edited. If the block raises, the node is as it was before.
+        Reading inside the block gives the values from before it. Not for nodes that other threads read, or that are keys of a dict.
+
+        Example:
+            >>> node = symbolic(complex)(1, 2)
+            >>> with node.editing():
+            ...     _ = node.set({"real": 5})
+            ...     _ = node.set({"imag": 6})
+            >>> node.build()
+            (5+6j)
+        """
+        if id(self) in _batches:
+            raise ArgumentError(f"node {self.symbol.__name__}: got editing() inside its own editing(); allowed: one block at a time")
+        batch = _batches[id(self)] = Batch(self)
+        try:
+            yield self
+        finally:
+            del _batches[id(self)]
+        edited = follow(self, _node(self.symbol, dict(batch.close())))
+        for slot in ("_hash", "_linked"):
+            if hasattr(type(self), slot):
+                object.__setattr__(self, slot, None)
+        _set_arguments(self, edited.arguments)
+
+    def map(self, change: Callable[..., Any]) -> Node:
+        """A node in which every value is `change(path, value)`, innermost first; what comes out unchanged is shared.
+
+        Args:
+            change: Of `(path, value)`, or of `(path, value, parent)` with the node, list, tuple or dict that the value stood in.
+        """
+        return follow(self, transform(self, "", as_change(change)))
 
     def query(self, where: str | Callable[[str, Any], bool]) -> dict[str, Any]:
         """All values, by path, whose path matches a regular expression, or for which `where(path, value)` holds."""
-        test = (lambda path, _: re.search(where, path) is not None) if isinstance(where, str) else where
-        return {path: value for path, value in _walk(self, "") if path and test(path, value)}
+        if isinstance(where, str):
+            search = re.compile(where).search
+            return {path: value for path, value in walk(self) if search(path)}
+        return {path: value for path, value in walk(self) if where(path, value)}
 
     def clone(self) -> Node:
-        """A node equal to this one that shares no container with it."""
-        return self.map(lambda _, value: value)
+        """A node equal to this one that shares no container and no node with it; references point into the copy."""
+        return follow(self, copy_tree(self), everywhere=True)
 
-    def diff(self, other: Node) -> dict[str, tuple[Any, Any]]:
-        """Paths at which two nodes differ, with both values; a missing one is the string `<missing>`."""
-        return dict(_diff(self, other, ""))
+    def diff(self, other: Node) -> Difference:
+        """Paths at which two nodes differ, with both values; a missing one is the string `<missing>`. Its `str` is readable."""
+        return differences(self, other)
+
+    # -- text ---------------------------------------------------------------------------------------------------------------
 
     def format(self) -> str:
         """The node as an indented call, one argument a line."""
-        return _format(self, 0)
+        return pretty(self)
 
     def to_json(self) -> str:
         """JSON text; targets stand by their qualified name."""
-        return json.dumps(_to_json(self, ""))
+        if is_linked(self):
+            from oche.program._links import write_linked
+
+            return write_linked(self)
+        return write(self)
 
     @staticmethod
     def from_json(text: str) -> Node:
         """The inverse of `to_json`. Only targets that were made symbolic in this process are resolved; nothing is imported.
 
         Raises:
-            UnknownNameError: the target is not registered.
+            UnknownNameError: the target is not registered, or does not take an argument.
         """
-        value = _from_json(json.loads(text))
+        value = read(text, _read_node)
         if not isinstance(value, Node):
             raise ArgumentError(f"node text: got {text[:60]!r}; allowed: what Node.to_json wrote")
         return value
 
+    # -- structure ----------------------------------------------------------------------------------------------------------
+
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Node):
             return NotImplemented
-        return self.symbol.name == other.symbol.name and self._args == other._args
+        if self.symbol is not other.symbol and self.symbol != other.symbol:
+            return False
+        if is_linked(self):
+            from oche.program._links import canonical
+
+            return canonical(self).arguments == canonical(other).arguments
+        return self.arguments == other.arguments
 
     def __hash__(self) -> int:
-        return hash((self.symbol.name, _hashable(self._args)))
+        cached = self._hash
+        if cached is not None and cached[0] == Epoch.now:
+            return cached[1]
+        arguments = self.arguments
+        if is_linked(self):
+            from oche.program._links import canonical
+
+            arguments = canonical(self).arguments
+        made = hash((self.symbol.name, arguments))
+        object.__setattr__(self, "_hash", (Epoch.now, made))
+        return made
 
     def __repr__(self) -> str:
-        return f"{self.symbol.__name__}({', '.join(f'{k}={v!r}' for k, v in self._args.items())})"
+        return f"{self.symbol.__name__}({', '.join(f'{k}={v!r}' for k, v in self.arguments.items())})"
 
 
-def is_module(value: Any) -> bool:
-    """Whether a value is a torch module; torch is not imported for it."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.nn.Module)
+class NotBuilt(Undecided, AttributeError):
+    """A node or a choice was used as if it were what it builds."""
 
 
-def _build(value: Any, path: str) -> Any:
-    if getattr(value, "is_oche_choice", False):
-        raise Undecided(
-            f"{path or 'program'}: got an open choice ({value!r}); allowed: decided values; build a point with Space(...).decode(dna)"
-        )
-    if isinstance(value, Node):
-        return value.construct({k: _build(v, f"{path}.{k}" if path else k) for k, v in value.args.items()})
-    return _rebuild(value, lambda v, step: _build(v, path + step))
+_SLOTS = {"symbol", "arguments", "_hash", "_linked"}
+LEAVES.add(Node)
+_new = object.__new__
+_set_symbol = Branch.symbol.__set__  # type: ignore[attr-defined]
+_set_arguments = Branch.arguments.__set__  # type: ignore[attr-defined]
+_set_hash = Node._hash.__set__  # type: ignore[attr-defined]
+_set_linked = Node._linked.__set__  # type: ignore[attr-defined]
+_batches: dict[int, Batch] = {}
 
 
-def _rebuild(value: Any, change: Callable[[Any, str], Any]) -> Any:
-    if isinstance(value, dict):
-        return {k: change(v, f".{k}") for k, v in value.items()}
-    if isinstance(value, list):
-        return [change(v, f"[{i}]") for i, v in enumerate(value)]
-    if isinstance(value, tuple):
-        items = [change(v, f"[{i}]") for i, v in enumerate(value)]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
-    return value
+def _fill(node: Node, symbol: Symbol, args: dict[str, Any]) -> None:
+    for k, v in args.items():
+        if v.__class__ not in LEAVES:
+            args[k] = freeze(v)
+    _set_symbol(node, symbol)
+    _set_arguments(node, FrozenDict(args))
+    _set_hash(node, None)
+    _set_linked(node, None)
 
 
-def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    yield path, value
-    if isinstance(value, Node):
-        for k, v in value.args.items():
-            yield from _walk(v, f"{path}.{k}" if path else k)
-    elif isinstance(value, dict):
-        for k, v in value.items():
-            yield from _walk(v, f"{path}.{k}" if path else str(k))
-    elif isinstance(value, (list, tuple)):
-        for i, v in enumerate(value):
-            yield from _walk(v, f"{path}[{i}]")
+def _node(symbol: Symbol, args: dict[str, Any]) -> Node:
+    """A node that takes over `args`, a dict of its own."""
+    node = _new(Node)
+    _fill(node, symbol, args)
+    return node
 
 
-def _map(value: Any, path: str, change: Callable[[str, Any], Any], top: bool = False) -> Any:
-    if isinstance(value, Node):
-        value = value.replace({k: _map(v, f"{path}.{k}" if path else k, change) for k, v in value.args.items()})
-    else:
-        value = _rebuild(value, lambda v, step: _map(v, (path + step).lstrip("."), change))
-    return value if top else change(path, value)
+def _steps(path: str) -> tuple[str | int, ...]:
+    steps = parts(path)
+    if not steps:
+        raise ArgumentError(f"path: got {path!r}; allowed: a path such as 'layers[2].op.kernel'")
+    return steps
 
 
-def _parts(path: str) -> list[str | int]:
-    found = re.findall(r"[^.\[\]]+|\[\d+\]", path)
-    return [int(p[1:-1]) if p.startswith("[") else p for p in found]
+def _read_node(name: str, args: Mapping[str, Any]) -> Node:
+    symbol = registered(name)
+    for key in args:
+        if key not in symbol.binder.known:
+            symbol.binder.check_name(key, key)
+    return _node(symbol, dict(args))
 
 
-def _set(value: Any, parts: list[str | int], new: Any, path: str) -> Any:
-    if not parts:
-        return new
-    head, rest = parts[0], parts[1:]
-    if isinstance(value, Node) and isinstance(head, str):
-        _check_argument(value, head, path)
-        args = value.args
-        if rest and head not in args:
-            raise unknown(f"path {path!r}", head, args)
-        return value.replace({**args, head: _set(args.get(head), rest, new, path)})
-    if isinstance(value, dict) and head in value:
-        return {**value, head: _set(value[head], rest, new, path)}
-    if isinstance(value, (list, tuple)) and isinstance(head, int) and head < len(value):
-        items = [*value[:head], _set(value[head], rest, new, path), *value[head + 1 :]]
-        return items if isinstance(value, list) else tuple(items)
-    known = value.args if isinstance(value, Node) else value if isinstance(value, dict) else []
-    raise unknown(f"path {path!r}", str(head), [str(k) for k in known])
+def is_linked(node: Node) -> bool:
+    """Whether there are references or derived values in a node."""
+    cached = node._linked
+    if cached is not None and cached[0] == Epoch.now:
+        return cached[1]
+    from oche.program._links import holds_links
+
+    found = False
+    for value in node.arguments.values():
+        if value.__class__ not in _SIMPLE and holds_links(value):
+            found = True
+            break
+    object.__setattr__(node, "_linked", (Epoch.now, found))
+    return found
 
 
-def _check_argument(node: Node, name: str, path: str) -> None:
-    parameters = node.symbol.signature.parameters
-    if name not in parameters and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        raise unknown(f"path {path!r}, argument of {node.symbol.__name__}", name, parameters)
+_SIMPLE = {int, float, str, bool, type(None)}
 
 
-def _diff(a: Any, b: Any, path: str) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    if isinstance(a, Node) and isinstance(b, Node) and a.symbol.name == b.symbol.name:
-        yield from _diff(a.args, b.args, path)
-    elif isinstance(a, dict) and isinstance(b, dict):
-        for k in [*a, *(k for k in b if k not in a)]:
-            step = f"{path}.{k}" if path else str(k)
-            yield from _diff(a.get(k, "<missing>"), b.get(k, "<missing>"), step)
-    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            yield from _diff(x, y, f"{path}[{i}]")
-    elif a != b:
-        yield path, (a, b)
+def follow(before: Node, after: Any, everywhere: bool = False) -> Any:
+    """`after`, an edited `before`, with references that pointed into `before` pointing to the same places in `after`."""
+    if after is before or not isinstance(after, Node) or not is_linked(before):
+        return after
+    from oche.program._links import redirect
+
+    return redirect(before, after, everywhere)
 
 
-def _format(value: Any, depth: int) -> str:
-    pad = "  " * (depth + 1)
-    if isinstance(value, Node):
-        lines = [f"{pad}{k}={_format(v, depth + 1)}," for k, v in value.args.items()]
-        return "\n".join([f"{value.symbol.__name__}(", *lines, "  " * depth + ")"]) if lines else f"{value.symbol.__name__}()"
-    if isinstance(value, (list, tuple)) and any(isinstance(v, (Node, list, tuple, dict)) for v in value):
-        opening, closing = ("[", "]") if isinstance(value, list) else ("(", ")")
-        return "\n".join([opening, *(f"{pad}{_format(v, depth + 1)}," for v in value), "  " * depth + closing])
-    if isinstance(value, dict) and value:
-        return "\n".join(["{", *(f"{pad}{k!r}: {_format(v, depth + 1)}," for k, v in value.items()), "  " * depth + "}"])
-    return repr(value)
+def _write_symbol(value: Symbol, path: str) -> str:
+    return f'{{"_type": "symbol", "args": {write(value.name)}}}'
 
 
-def _to_json(value: Any, path: str) -> Any:
-    if isinstance(value, Node):
-        return {"_type": value.symbol.name, "args": {k: _to_json(v, f"{path}.{k}") for k, v in value.args.items()}}
-    if isinstance(value, dict):
-        if not all(isinstance(k, str) for k in value) or "_type" in value:
-            raise SpaceError(f"{path}: got a dict with keys {list(value)[:4]!r}; allowed in JSON: text keys, none of them '_type'")
-        return {k: _to_json(v, f"{path}.{k}") for k, v in value.items()}
-    if isinstance(value, tuple):
-        return {"_type": "tuple", "args": [_to_json(v, f"{path}[{i}]") for i, v in enumerate(value)]}
-    if isinstance(value, list):
-        return [_to_json(v, f"{path}[{i}]") for i, v in enumerate(value)]
-    if isinstance(value, Symbol):
-        return {"_type": "symbol", "args": value.name}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise SpaceError(f"{path.lstrip('.')}: got {value!r}; allowed in JSON: numbers, text, None, containers and nodes of them")
-
-
-def _from_json(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_from_json(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    name = value.get("_type")
-    if name is None:
-        return {k: _from_json(v) for k, v in value.items()}
-    if name == "tuple":
-        return tuple(_from_json(v) for v in value["args"])
-    target = value["args"] if name == "symbol" else name
-    if target not in _symbols:
-        raise unknown("symbolic target", target, _symbols, "make it symbolic first: oche.symbolic(...)")
-    if name == "symbol":
-        return _symbols[target]
-    return Node(_symbols[target], {k: _from_json(v) for k, v in value["args"].items()})
-
-
-def _hashable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return tuple((k, _hashable(v)) for k, v in value.items())
-    if isinstance(value, (list, tuple)):
-        return tuple(_hashable(v) for v in value)
-    return value
+writers[Symbol] = _write_symbol
+readers["symbol"] = registered

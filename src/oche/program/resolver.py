@@ -10,25 +10,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oche.errors import SpaceError, UndeclaredDecision
+from oche.errors import NotRelaxable, SpaceError, Undecided, UndeclaredDecision
+from oche.program._context import current, running
+from oche.program._links import Derived, Link, LinkTable, Place, Ref, table_of
+from oche.program._tree import Branch, at
 from oche.program.layout import join
-from oche.program.node import Node
+from oche.program.node import Node, is_linked
 from oche.program.spec import Decision
 from oche.seeds import building, derive
 
 if TYPE_CHECKING:
     from oche.program.choice import Choice
 
-_current: ContextVar[Resolver | None] = ContextVar("oche_resolver", default=None)
+__all__ = ["DEEPEST", "Build", "Collect", "Decide", "Defaults", "Resolver", "Site", "current", "own_choices"]
 
-
-def current() -> Resolver | None:
-    """The resolver under which the program runs in this thread or task, or None."""
-    return _current.get()
+#: Choices may stand inside each other so many levels deep.
+DEEPEST = 64
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,9 @@ class Resolver(ABC):
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self._scopes = [_Scope("")]
+        self._links: LinkTable | None = None
+        self._shared: dict[str, Any] = {}
+        self._deriving: tuple[str, ...] = ()
 
     @abstractmethod
     def resolve(self, choice: Choice, location: str | None = None) -> Any:
@@ -85,11 +88,11 @@ class Resolver(ABC):
     @contextmanager
     def running(self) -> Iterator[None]:
         """Make this the current resolver for the block."""
-        token = _current.set(self)
+        token = running.set(self)
         try:
             yield
         finally:
-            _current.reset(token)
+            running.reset(token)
 
     @contextmanager
     def scope(self, location: str) -> Iterator[None]:
@@ -124,10 +127,26 @@ class Resolver(ABC):
         if not callable(made) and not isinstance(made, (Node, dict, list, tuple)) and not choice.is_choice(made):
             return made
         with self.scope(f"{place}[={label}]"), building(derive(self.seed, "candidate", place, label)):
-            return self.materialize(choice.call(label, site, **overrides) if callable(made) else made)
+            return self.materialize(self._admit(choice.call(label, site, **overrides)) if callable(made) else made)
+
+    def _admit(self, made: Any) -> Any:
+        """Find the links of a node that a factory made just now."""
+        if isinstance(made, Node) and is_linked(made):
+            self._links = self._links or LinkTable()
+            self._links.add(made, self._scopes[-1].location)
+        return made
 
     def materialize(self, value: Any, rel: str = "") -> Any:
         """Replace every choice in a container or node by what this resolver says, and nodes by what `node` says."""
+        if self._links is not None:
+            place = join(self._scopes[-1].location, rel)
+            if isinstance(value, Link):
+                return self._follow(value, place)
+            if place in self._links.owners:
+                return self._share(place, value, rel)
+        return self._materialize(value, rel)
+
+    def _materialize(self, value: Any, rel: str) -> Any:
         if isinstance(value, Node):
             return self.node(value, rel)
         if isinstance(value, dict):
@@ -139,24 +158,112 @@ class Resolver(ABC):
             return self.resolve(value, rel)
         return value
 
+    # -- links --------------------------------------------------------------------------------------------------------------
+
+    def _follow(self, link: Link, location: str) -> Any:
+        """What stands in place of a reference or a derived value."""
+        assert self._links is not None
+        if isinstance(link, Derived):
+            return self._derive(link, location)
+        place = self._links.targets[location]
+        with self.scope(place.scope):
+            return self.referred(link, self.materialize(place.part, place.rel))
+
+    def referred(self, link: Any, value: Any) -> Any:
+        """What a reference becomes, given what it leads to has become."""
+        return value
+
+    def _share(self, location: str, value: Any, rel: str) -> Any:
+        if location not in self._shared:
+            self._shared[location] = _BUSY
+            try:
+                self._shared[location] = self._materialize(value, rel)
+            except BaseException:
+                del self._shared[location]
+                raise
+        if self._shared[location] is _BUSY:
+            raise SpaceError(f"ref to {location!r}: got a reference from inside of what it leads to; allowed: references to other parts")
+        return self._shared[location]
+
+    def _derive(self, link: Derived, location: str) -> Any:
+        assert self._links is not None
+        if location in self._deriving:
+            raise SpaceError(f"derived value at {location!r}: got a circle, {' <- '.join(self._deriving)}; allowed: values that end")
+        try:
+            values = [self._peek(place, rest, location) for place, rest in self._links.inputs[location]]
+        except UndeclaredDecision as error:
+            return self.still_open(link, location, error)
+        return self.materialize(link.function(*values))
+
+    def _peek(self, place: Place, rest: tuple[str | int, ...], location: str) -> Any:
+        """The decided value of a place, with nodes as nodes."""
+        view = Decide(self.taken(), self.seed, keep_nodes=True)
+        view._links, view._deriving = self._links, (*self._deriving, location)
+        with view.scope(place.scope):
+            value = view.materialize(place.part, place.rel)
+        return at(value, rest, f"{place.location}.{rest}") if rest else value
+
+    def taken(self) -> Mapping[str, Any]:
+        """Decisions by key that derived values may use."""
+        return {}
+
+    def still_open(self, link: Derived, location: str, error: UndeclaredDecision) -> Any:
+        """What stands in place of a derived value that needs a decision which is not taken."""
+        raise NotRelaxable(
+            f"derived value at {location!r}: got values that a supernet mixes ({', '.join(link.paths)}); allowed: decided ones, "
+            "and choices among the arguments of the same layer; leave them out with space.where(...), or decide them with space.fix(...)"
+        ) from error
+
+    # -- nodes --------------------------------------------------------------------------------------------------------------
+
     def node(self, node: Node, rel: str) -> Any:
         """What becomes of a node: by default what it builds.
 
         A node with choices among its own arguments builds from a random stream of its own: whatever is decided, the layers after it
         start with the same weights.
         """
-        if not own_choices(node.args, rel):
+        if not own_choices(node.arguments, rel):
             return self._construct(node, rel)
         with building(derive(self.seed, "node", join(self._scopes[-1].location, rel))):
             return self._construct(node, rel)
 
     def _construct(self, node: Node, rel: str) -> Any:
-        return node.construct({k: self.materialize(v, join(rel, k)) for k, v in node.args.items()})
+        return node.construct({k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()})
 
     def run(self, program: Any, arguments: Mapping[str, Any], plain: bool) -> Any:
         """Run a whole program under this resolver, from the random stream of the seed."""
         with self.running(), building(derive(self.seed, "program")):
-            return program(**arguments) if plain else self.materialize(program)
+            return program(**arguments) if plain else self.whole(program)
+
+    def whole(self, program: Any) -> Any:
+        """Materialize a whole tree, links included."""
+        self._links = table_of(program)
+        return self.materialize(program)
+
+
+class Build(Resolver):
+    """Builds a tree that has no open choice, from whatever random stream is current."""
+
+    def resolve(self, choice: Choice, location: str | None = None) -> Any:
+        """Refuse."""
+        place = self.site(choice, location).location
+        raise Undecided(
+            f"{place or 'program'}: got an open choice ({choice!r}); allowed: decided values; build a point with Space(...).decode(dna)"
+        )
+
+    def still_open(self, link: Derived, location: str, error: UndeclaredDecision) -> Any:
+        """Refuse."""
+        raise Undecided(f"{location}: got a derived value of an open choice ({link!r}); allowed: decided values") from error
+
+    def node(self, node: Node, rel: str) -> Any:
+        """What the node builds."""
+        missing = node.symbol.binder.missing(node.arguments)
+        if missing:
+            raise Undecided(
+                f"{join(rel, missing[0])}: got no value for argument {missing[0]!r} of {node.symbol.__name__}; allowed: all arguments; "
+                "use node.set"
+            )
+        return self._construct(node, rel)
 
 
 class Decide(Resolver):
@@ -185,15 +292,30 @@ class Decide(Resolver):
                 return choice.keyed(site.key)
             raise UndeclaredDecision(
                 f"choice {site.key!r} at {site.location!r}: got no decision for it; allowed: choices that were met when the space was "
-                "compiled; nest choices by a callable, as in oneof([1, lambda: oneof([2, 3])]), and name those under an 'if'"
+                "compiled; nest choices by a callable, as in oneof([1, lambda: oneof([2, 3])]), name those under an 'if', and compile with "
+                "Space(program, collect='exhaustive') where control flow depends on several of them"
             )
         return choice.child(self, site, self.decisions[site.key])
+
+    def taken(self) -> Mapping[str, Any]:
+        """All decisions."""
+        return self.decisions
+
+    def still_open(self, link: Derived, location: str, error: UndeclaredDecision) -> Any:
+        """The derived value itself in a partial program."""
+        if self.partial:
+            return link
+        raise error
+
+    def referred(self, link: Any, value: Any) -> Any:
+        """A reference to the decided node where nodes stay nodes, else the value."""
+        return Ref(value) if self.keep_nodes and (isinstance(value, Branch) or getattr(value, "is_oche_choice", False)) else value
 
     def node(self, node: Node, rel: str) -> Any:
         """A node with decided arguments, or what it builds."""
         if not self.keep_nodes:
             return super().node(node, rel)
-        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.args.items()})
+        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()})
 
 
 class Defaults(Resolver):
@@ -244,6 +366,11 @@ class Collect(Resolver):
 
     def visit(self, choice: Choice, site: Site, label: str, slot: int | None = None) -> tuple[tuple[Decision, ...], Any]:
         """Build one candidate and return the decisions met inside it, and the candidate."""
+        if len(self._found) > DEEPEST:
+            raise SpaceError(
+                f"choice {site.location[:120]!r}...: got a choice that holds itself more than {DEEPEST} levels deep; "
+                "allowed: recursion with a bound; write oche.recursive(make, max_depth=3)"
+            )
         self._found.append([])
         try:
             value = self.candidate(choice, site, label, slot)
@@ -251,15 +378,29 @@ class Collect(Resolver):
             found = self._found.pop()
         return tuple(found), value
 
+    def _share(self, location: str, value: Any, rel: str) -> Any:
+        """Every reference records the decisions of what it leads to; they are unified by their keys."""
+        if self._shared.get(location) is _BUSY:
+            return super()._share(location, value, rel)
+        self._shared.pop(location, None)
+        return super()._share(location, value, rel)
+
+    def _derive(self, link: Derived, location: str) -> Any:
+        """Nothing is decided yet."""
+        return link
+
     def node(self, node: Node, rel: str) -> Any:
         """Walk the arguments; nothing is built."""
-        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.args.items()})
+        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()})
 
     def default(self, site: Site, n: int) -> int:
         """Which candidate the program gets to see at a value choice of `n` candidates."""
         if len(self._scopes) == 1:
             self.value_choices[site.location] = n
         return self.forced.get(site.location, 0)
+
+
+_BUSY = object()
 
 
 def own_choices(value: Any, rel: str) -> list[tuple[str, Any]]:

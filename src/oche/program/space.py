@@ -17,13 +17,14 @@ import numpy as np
 
 from oche.errors import DNAError, SpaceError, unknown
 from oche.files import digest
+from oche.program.counting import size_text
 from oche.program.discovery import discover
 from oche.program.dna import DNA, Gene
 from oche.program.encoding import Encode
 from oche.program.layout import Layout, Point, join
 from oche.program.node import Node, Symbol
 from oche.program.resolver import Decide, Resolver
-from oche.program.spec import Decision, Number, Pick, walk
+from oche.program.spec import Decision, Number, Pick, Text, walk
 from oche.seeds import as_generator
 
 
@@ -49,10 +50,13 @@ class Space:
     Args:
         program: A class or function that builds something and meets choices on the way (plain style), or a node, a choice, or a
             list, tuple or dict with choices in it (tree style).
+        collect: How decisions under plain control flow are found. `alternatives`: the program runs once for each other candidate of
+            each value that it was given, the others at their defaults. `exhaustive`: once for every combination, at most 4,096 runs.
         **arguments: Keyword arguments of a plain program.
 
     Raises:
-        SpaceError: choices contradict each other, or the program is of neither style.
+        SpaceError: choices contradict each other or hold themselves without end, there are more combinations than may be run, or
+            the program is of neither style.
 
     Source: Peng et al. 2020 (PyGlove), abstract search space; ranks, exact counts and discovery by running are ours.
 
@@ -63,7 +67,7 @@ class Space:
         (6, {'a': 2, 'b': 'y'})
     """
 
-    def __init__(self, program: Any, **arguments: Any) -> None:
+    def __init__(self, program: Any, collect: str = "alternatives", **arguments: Any) -> None:
         if isinstance(program, Space):
             program, arguments = program.program, {**program.arguments, **arguments}
         if isinstance(program, OpenProgram):
@@ -81,7 +85,8 @@ class Space:
         self.root = self
         self.fixed: dict[str, Any] = {}
         self._open = False
-        self._set_decisions(discover(program, arguments, plain, {}))
+        self.collect = collect
+        self._set_decisions(discover(program, arguments, plain, {}, collect))
 
     def _set_decisions(self, decisions: Sequence[Decision]) -> None:
         self.tree = tuple(decisions)
@@ -91,6 +96,7 @@ class Space:
     def _derived(self, decisions: Sequence[Decision], fixed: Mapping[str, Any], is_open: bool) -> Space:
         made = object.__new__(Space)
         made.program, made.arguments, made.plain, made.name = self.program, self.arguments, self.plain, self.name
+        made.collect = self.collect
         made.root, made.fixed, made._open = self.root, dict(fixed), is_open
         made._set_decisions(decisions)
         return made
@@ -101,7 +107,7 @@ class Space:
         Raises:
             SpaceError: with these arguments the program has other choices.
         """
-        whole = Space(self.program, **{**self.arguments, **arguments})
+        whole = Space(self.program, self.collect, **{**self.arguments, **arguments})
         whole.name = self.name
         if whole.fingerprint != self.root.fingerprint:
             raise SpaceError(
@@ -118,7 +124,7 @@ class Space:
 
     @property
     def size(self) -> int | float:
-        """Number of points, exact; `math.inf` if there is a float decision."""
+        """Number of points, exact; `math.inf` if there is a float or text decision."""
         return self.layout.size
 
     @property
@@ -151,6 +157,14 @@ class Space:
     def keys(self) -> tuple[str, ...]:
         """All decision keys, in order."""
         return tuple(dict.fromkeys(p.key for p in self.points))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.keys)
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        return {p.id: i for i, p in enumerate(self.points)}
 
     def labels(self, key: str) -> tuple[str, ...]:
         """Labels that can be decided for `key`."""
@@ -205,6 +219,19 @@ class Space:
             return self.at(_below(self._finite_size(), rng))
         raise SpaceError(f"measure: got {measure!r}; allowed: 'choice', 'space'")
 
+    def stratified(self, cost: Any = "params", n: int = 20, seed: int | np.random.Generator = 0, **settings: Any) -> list[DNA]:
+        """Random points whose costs spread evenly between the smallest and the largest.
+
+        Args:
+            cost: `params`, or a function of a child that gives a number.
+            n: Number of points.
+            seed: A number, or a generator that goes on.
+            **settings: `bins`, `scale`, `low`, `high`, see `stratify`.
+        """
+        from oche.program.stratified import stratify
+
+        return list(stratify(self, cost, n, seed=seed, **settings).members)
+
     def validate(self, dna: DNA) -> None:
         """Check that a DNA is a point of this space.
 
@@ -246,13 +273,11 @@ class Space:
             UnknownNameError: a key does not exist.
             SpaceError: a decision is missing, or names no candidate.
         """
-        known = {d.key for d in walk(self.tree)}
         for key in decisions:
-            if key not in known:
-                raise unknown("choice", key, known)
+            if key not in self._known:
+                raise unknown("choice", key, self.keys)
         flat: list[Gene] = [None] * len(self.points)
-        by_id = {p.id: i for i, p in enumerate(self.points)}
-        _write(self.tree, "", dict(decisions), flat, by_id, defaults)
+        _write(self.tree, "", decisions, flat, self._by_id, defaults)
         self.layout.check(flat)
         return DNA.trusted(tuple(flat), self.fingerprint)
 
@@ -363,13 +388,15 @@ class Space:
 
     def _finite_size(self) -> int:
         if isinstance(self.size, float) and math.isinf(self.size):
+            cause = next(p for p in self.points if p.kind in ("float", "text"))
             raise SpaceError(
-                f"space {self.name!r}: got a float decision, so it is infinite; allowed: finite spaces for ranks; use sample()"
+                f"space {self.name!r}: got a {cause.kind} decision ({cause.key!r}), so it is infinite; "
+                "allowed: finite spaces for ranks; use sample()"
             )
         return int(self.size)
 
     def __repr__(self) -> str:
-        size = "infinite" if self.size == math.inf else f"{self.size:,} points"
+        size = "infinite" if self.size == math.inf else f"{size_text(self.size)} points"
         return f"Space({self.name}, {len(self.points)} decision points, {size})"
 
 
@@ -413,7 +440,7 @@ def _read(points: Sequence[Point], flat: Sequence[Gene]) -> dict[str, Any]:
 
 
 def _write(
-    decisions: Sequence[Decision], prefix: str, values: dict[str, Any], flat: list[Gene], by_id: Mapping[str, int], defaults: bool
+    decisions: Sequence[Decision], prefix: str, values: Mapping[str, Any], flat: list[Gene], by_id: Mapping[str, int], defaults: bool
 ) -> None:
     for d in decisions:
         name = join(prefix, d.rel)
@@ -421,6 +448,9 @@ def _write(
             raise SpaceError(f"choice {d.key!r}: got no decision; allowed: one for every active choice")
         if isinstance(d, Number):
             flat[by_id[name]] = _number(d, values.get(d.key, d.lo))
+            continue
+        if isinstance(d, Text):
+            flat[by_id[name]] = values.get(d.key) if d.key in values else d.gene.first()
             continue
         for slot, c in enumerate(_indices(d, values.get(d.key))):
             slot_name = name if d.single else f"{name}[{slot}]"
@@ -431,6 +461,8 @@ def _write(
 def _number(d: Number, value: Any) -> float | int:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SpaceError(f"choice {d.key!r}: got {value!r}; allowed: a number in [{d.lo}, {d.hi}]")
+    if d.kind == "int" and int(value) != value:
+        raise SpaceError(f"choice {d.key!r}: got {value!r}; allowed: a whole number in [{d.lo}, {d.hi}]")
     return int(value) if d.kind == "int" else float(value)
 
 
@@ -449,9 +481,9 @@ def _indices(d: Pick, value: Any) -> list[int]:
 
 
 def _restrict(d: Decision, allowed: Mapping[str, Sequence[str]]) -> Decision:
-    if isinstance(d, Number):
+    if not isinstance(d, Pick):
         if d.key in allowed:
-            raise SpaceError(f"choice {d.key!r}: got labels for a number; allowed: choices between candidates")
+            raise SpaceError(f"choice {d.key!r}: got labels for a number or text; allowed: choices between candidates")
         return d
     keep = [i for i, label in enumerate(d.labels) if d.key not in allowed or label in allowed[d.key]]
     if len(keep) < (d.k if d.distinct else 1):

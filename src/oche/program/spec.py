@@ -1,14 +1,15 @@
 """The decision tree of a space: what is decided, under which condition, and how many ways there are.
 
 A program is compiled to a list of `Decision`s. A `Pick` takes k of n candidates, each of which may hold decisions of its own; a
-`Number` takes a float or an int. Nothing here knows programs or torch.
+`Number` takes a float or an int, a `Text` takes text that the user makes and changes. Nothing here knows programs or torch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from oche.errors import SpaceError
 from oche.program.counting import picks
@@ -91,36 +92,69 @@ class Number:
         return (self.kind, self.lo, self.hi, self.scale, self.step)
 
 
-Decision = Pick | Number
+@dataclass(frozen=True)
+class Text:
+    """Take text, one of infinitely many.
+
+    Args:
+        rel, location, key, named: As in `Pick`.
+        kind: `custom` or `evolve`.
+        gene: Makes, changes and checks the text: `random(rng)`, `mutate(text, rng)`, `check(text)`; see `text_choice.TextChoice`.
+        rules: Names of the functions behind it: what decisions of one key must share.
+    """
+
+    rel: str
+    location: str
+    key: str
+    kind: str
+    gene: Any = field(compare=False, repr=False)
+    rules: tuple[str, ...] = ()
+    named: bool = False
+
+    @property
+    def count(self) -> float:
+        """Number of values: infinite."""
+        return math.inf
+
+    def signature(self) -> tuple[object, ...]:
+        """What decisions of one key must share."""
+        return (self.kind, self.rules)
+
+
+Decision = Pick | Number | Text
 
 
 def size(decisions: Sequence[Decision]) -> int | float:
-    """Number of points of a list of decisions; `math.inf` with any float inside."""
+    """Number of points of a list of decisions; `math.inf` with any float or text inside."""
+    return product(decision_size(decision) for decision in decisions)
+
+
+def product(sizes: Iterable[int | float]) -> int | float:
+    """Product of exact sizes, ints of any length; the only float among them is infinity."""
     total: int | float = 1
-    for decision in decisions:
-        total = _times(total, decision_size(decision))
+    for found in sizes:
+        # An int of some hundred digits cannot meet a float, infinity or not.
+        total = math.inf if isinstance(found, float) or isinstance(total, float) else total * found
     return total
 
 
 def decision_size(decision: Decision) -> int | float:
     """Number of points of one decision, everything inside it counted."""
-    if isinstance(decision, Number):
-        return decision.count
-    if not decision.k:
+    return pick_size(decision, branch_sizes(decision)) if isinstance(decision, Pick) else decision.count
+
+
+def pick_size(pick: Pick, inside: Sequence[int | float]) -> int | float:
+    """Number of points of a pick whose candidates have sub-spaces of these sizes."""
+    if not pick.k:
         return 1
-    inside = branch_sizes(decision)
-    if any(math.isinf(s) for s in inside):
+    if any(isinstance(s, float) for s in inside):
         return math.inf
-    return picks(inside, decision.k, decision.distinct, decision.is_sorted)  # type: ignore[arg-type]
+    return picks(inside, pick.k, pick.distinct, pick.is_sorted)  # type: ignore[arg-type]
 
 
 def branch_sizes(pick: Pick) -> tuple[int | float, ...]:
     """Size of the sub-space inside each candidate."""
-    return tuple(size(branch) for branch in pick.slots[0])
-
-
-def _times(a: int | float, b: int | float) -> int | float:
-    return math.inf if math.isinf(a) or math.isinf(b) else a * b
+    return tuple(size(branch) if branch else 1 for branch in pick.slots[0]) if pick.k else ()
 
 
 def walk(decisions: Sequence[Decision]) -> Iterator[Decision]:
@@ -164,14 +198,14 @@ def _unify(decisions: Sequence[Decision], outside: dict[str, Decision]) -> tuple
 
 
 def _unify_inside(decision: Decision, outside: dict[str, Decision]) -> Decision:
-    if isinstance(decision, Number):
+    if not isinstance(decision, Pick):
         return decision
     slots = tuple(tuple(_unify(branch, outside) if branch else branch for branch in slot) for slot in decision.slots)
     return replace(decision, slots=slots)
 
 
 def _join(first: Decision, second: Decision) -> Decision:
-    if isinstance(first, Number) or isinstance(second, Number):
+    if not isinstance(first, Pick) or not isinstance(second, Pick):
         return first
     slots = tuple(
         tuple(a + b for a, b in zip(slot_a, slot_b, strict=True)) for slot_a, slot_b in zip(first.slots, second.slots, strict=True)
@@ -190,11 +224,13 @@ def _check_agreement(a: Decision, b: Decision) -> None:
 def _describe(decision: Decision) -> str:
     if isinstance(decision, Number):
         return f"{decision.kind} [{decision.lo}, {decision.hi}]"
+    if isinstance(decision, Text):
+        return f"{decision.kind} by {', '.join(decision.rules)}"
     return f"{decision.kind}, {decision.k} of {decision.n}: {', '.join(decision.labels[:8])}"
 
 
 def _refuse_lost(outer: Decision, inner: Decision) -> None:
-    if isinstance(inner, Number) or isinstance(outer, Number):
+    if not isinstance(inner, Pick) or not isinstance(outer, Pick):
         return
     known = {d.key for d in walk([outer])}
     lost = next((d for d in walk([inner]) if d.key not in known), None)

@@ -73,7 +73,7 @@ class Record:
     unit: str = "%"
     search_seed: int | None = None
     train_seed: int | None = None
-    dna: Sequence[float | int | None] | None = None
+    dna: Sequence[float | int | str | None] | None = None
     arch: str | None = None
     decisions: Mapping[str, Any] = field(default_factory=dict)
     budget: Mapping[str, float] = field(default_factory=dict)

@@ -31,7 +31,7 @@ class _Model(BaseModel):
     unit: str = "%"
     search_seed: StrictInt | None = None
     train_seed: StrictInt | None = None
-    dna: list[Number | None] | None = None
+    dna: list[Number | str | None] | None = None
     arch: str | None = None
     decisions: dict[str, Any] = {}
     budget: dict[str, Number] = {}

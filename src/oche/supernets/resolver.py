@@ -46,6 +46,7 @@ class SuperResolver(Resolver):
         #: Places about which the user should know something, by location.
         self.notes: dict[str, str] = {}
         self._lifted: dict[str, str] = {}
+        self._decided: dict[str, str] = {}
 
     def resolve(self, choice: Choice, location: str | None = None) -> Any:
         """The relaxed module of a choice; what is decided already stands as decided."""
@@ -111,6 +112,10 @@ class SuperResolver(Resolver):
         runtime, slot = self.runtime, Slot(key, key, labels)
         return lambda: runtime.current(slot).gate(slot)
 
+    def taken(self) -> dict[str, Any]:
+        """Decisions that derived values may use: those of the space, and those of the layer that is being built."""
+        return {**self.space.fixed, **self._decided}
+
     # -- value choices among a layer's arguments ----------------------------------------------------------------------------
 
     def node(self, node: Node, rel: str) -> Any:
@@ -149,10 +154,11 @@ class SuperResolver(Resolver):
         def make(name: str, **overrides: Any) -> nn.Module:
             chosen = dict(zip(keys, (options[c] for options, c in zip(labels, by_name[name], strict=True)), strict=True))
             outer, self._lifted = self._lifted, {**self._lifted, **{s.location: chosen[s.key] for s in sites.values()}}
+            before, self._decided = self._decided, {**self._decided, **chosen}
             try:
                 built = Resolver.node(self, node.replace({**node.args, **overrides}), rel)
             finally:
-                self._lifted = outer
+                self._lifted, self._decided = outer, before
             return _as_module(built, f"layer {node.symbol.__name__} at {location!r}")
 
         return self._mixed(slot, make)

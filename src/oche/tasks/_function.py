@@ -62,7 +62,9 @@ class Function:
             raise FeedbackError(
                 f"{self.name}: got {result!r}; allowed: a number, a tuple of numbers, (reward, metrics), or a Feedback"
             ) from error
-        shown = {} if isinstance(reward, tuple) else {self.metric: reward}
+        # Of several rewards the first one is the metric of the result; the others are `value_1`, `value_2`, ...
+        values = reward if isinstance(reward, tuple) else (reward,)
+        shown = {f"{self.metric}_{i}" if i else self.metric: value for i, value in enumerate(values)}
         return Feedback(reward=reward, metrics={**shown, **metrics}, cost=Cost(trials=1))
 
 

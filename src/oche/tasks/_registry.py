@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oche.errors import ArgumentError
-from oche.loop.registry import Registry
+from oche.loop.registry import Registry, parse
 
 registry = Registry("task", "oche.tasks")
 registry.register("classification", "oche.tasks._classification:classification", "train each child on a data set; accuracy in percent")
@@ -21,18 +21,28 @@ def names() -> list[str]:
 
 
 def get(text: str, **overrides: Any) -> Any:
-    """The task that `text` names, for example `classification?data=digits`.
+    """The task that `text` names, for example `classification?data=digits`, or `...&objectives=valid:max,params:min`.
 
     Raises:
         UnknownNameError: no such task or setting; the nearest one is suggested.
     """
-    return registry.get(text, **overrides)
+    name, given = parse(text)
+    named = {**given, **overrides}.pop("objectives", None)
+    settings = {key: value for key, value in {**given, **overrides}.items() if key != "objectives"}
+    made = registry.get(name, **settings)
+    if named is None:
+        return made
+    from oche.tasks._objectives import objectives
+
+    return objectives(made, str(named))
 
 
 def keeping(task: Any, folder: str | os.PathLike[str]) -> Any:
     """The same task, which keeps the networks of its final trainings in a folder; a task that trains none, as it is."""
     if not hasattr(task, "keep"):
         return task
+    if hasattr(task, "objectives"):
+        return type(task)(keeping(task.task, folder), task.objectives)
     made = copy.copy(task)
     made.keep = str(Path(folder).absolute())
     return made

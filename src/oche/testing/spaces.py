@@ -41,12 +41,24 @@ def numbers() -> dict[str, Any]:
     }
 
 
+def reals() -> dict[str, Any]:
+    """Numbers without any condition, on every scale."""
+    return {
+        "rate": floatv(1e-4, 1.0, "log", name="rate"),
+        "decay": floatv(0.9, 0.999, "rlog", name="decay"),
+        "width": intv(1, 9, name="width"),
+        "depth": intv(1, 64, log=True, name="depth"),
+        "mix": floatv(-1.0, 1.0, name="mix"),
+    }
+
+
 #: By name.
 SPACES: dict[str, Callable[[], dict[str, Any]]] = {
     "categorical": categorical,
     "conditional": conditional,
     "picks": picks,
     "numbers": numbers,
+    "reals": reals,
 }
 
 

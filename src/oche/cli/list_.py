@@ -21,9 +21,9 @@ REGISTRIES = {
     "schemes": "oche.schemes:registry",
     "weightings": "oche.weightings:registry",
     "flows": "oche.flows:registry",
-    "graders": "oche.rejection.graders:registry",
     "allocations": "oche.rejection:allocations",
     "samplers": "oche.rejection:samplers",
+    "graders": "oche.rejection.graders:registry",
 }
 
 

@@ -107,8 +107,8 @@ def search(
             else:
                 algorithm_now = constrained(job.flow.search(make), job.constraint)
                 log = plan.open(AskTellRun.kind, opened)
-                own = _sampling(job.task, seed, parallel, workers)
-                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **own))
+                sampling = _sampling(job.task, seed, parallel, workers)
+                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"

@@ -5,12 +5,6 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "Grade": "oche.rejection.graders._grade:Grade",
-        "GradeOutcome": "oche.rejection.graders._grade:GradeOutcome",
-        "Grader": "oche.rejection.graders._grade:Grader",
-        "equivalent": "oche.rejection.graders._strict:equivalent",
-        "extract_answer": "oche.rejection.graders._extract:extract_answer",
-        "graders": "oche.rejection.graders",
         "Allocation": "oche.rejection._allocation:Allocation",
         "Bernoulli": "oche.rejection._bernoulli:Bernoulli",
         "BudgetOptimal": "oche.rejection._budget_optimal:BudgetOptimal",
@@ -38,5 +32,11 @@ __getattr__, __dir__, __all__ = attach(
         "samplers": "oche.rejection._registries:samplers",
         "synthesize": "oche.rejection._synthesize:synthesize",
         "targets": "oche.rejection._prop2diff:targets",
+        "Grade": "oche.rejection.graders._grade:Grade",
+        "GradeOutcome": "oche.rejection.graders._grade:GradeOutcome",
+        "Grader": "oche.rejection.graders._grade:Grader",
+        "equivalent": "oche.rejection.graders._strict:equivalent",
+        "extract_answer": "oche.rejection.graders._extract:extract_answer",
+        "graders": "oche.rejection.graders",
     },
 )

@@ -17,6 +17,8 @@ from oche.rejection._queries import Query
 from oche.rejection._sampler import Completion, Request
 from oche.seeds import derive, generator
 
+# A wrong answer holds no digits: graders that read the last number of a text must not find a right one in it.
+_LETTERS = str.maketrans("0123456789", "abcdefghij")
 _BLOCK = 4  # Philox makes four numbers per step of its counter.
 
 
@@ -90,6 +92,6 @@ class Bernoulli:
         tokens = self.tokens + round(self.slope * (1 - p))
         first = request.first
         return [
-            Completion(f"Sample {i}.\n#### {right}" if hit else f"Sample {i}.\n#### wrong {i}", "stop", 0, tokens)
+            Completion(f"Sample {i}.\n#### {right}" if hit else f"Sample {i}.\n#### wrong {str(i).translate(_LETTERS)}", "stop", 0, tokens)
             for i, hit in enumerate((draws < p).tolist(), first)
         ]

@@ -83,10 +83,15 @@ def synthesize(
     opened = as_store(store) if store is not None else Store.memory()
     assert opened is not None
     task = Samples(asked, as_sampler(sampler), as_grader(grader), dedup)
-    runs = oche.search(
-        task.space, chosen, task, budget=budget, seeds=seeds, store=opened, executor=executor, workers=workers,
-        parallel=parallel, name=name or f"synthesis {chosen.name}", progress=progress, limits=limits,
-    )  # fmt: skip
+    try:
+        runs = oche.search(
+            task.space, chosen, task, budget=budget, seeds=seeds, store=opened, executor=executor, workers=workers,
+            parallel=parallel, name=name or f"synthesis {chosen.name}", progress=progress, limits=limits,
+        )  # fmt: skip
+    finally:
+        # A grader that was made here ends its worker processes here.
+        if isinstance(grader, str) and hasattr(task.grader, "close"):
+            task.grader.close()
     return Synthesis(asked, runs, opened, task)
 
 

@@ -253,7 +253,8 @@ class AskTellRun(Run):
         """Samples that the budget has left when everything that is out is drawn."""
         limits = self.plan.budget.limits() if self.plan.budget is not None and self.mode == "samples" else {}
         limit = limits.get("samples")
-        return math.inf if limit is None else limit - self.cost.samples - self._samples_out
+        spent: Cost = self.cost
+        return math.inf if limit is None else limit - spent.samples - self._samples_out
 
     def _spent(self) -> bool:
         budget = self.plan.budget

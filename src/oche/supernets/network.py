@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from oche.errors import ArgumentError, NotRelaxable, unknown
+from oche.networks._elastic import elastic_layers
 from oche.program import DNA, Space, as_space
 from oche.seeds import torch_generator
 from oche.supernets.drawn import Drawn, Gate
+from oche.supernets.elastic import elastic_layers_of, make_elastic
 from oche.supernets.mixer import PHASES, Mixer
 from oche.supernets.norm import MODES, drop_statistics, give_statistics, has_statistics, recalibrate, restore
 from oche.supernets.policy import Policy, Row
@@ -242,6 +244,9 @@ class Supernet(nn.Module):
     @torch.no_grad()
     def _copy_into(self, other: Supernet) -> None:
         mine = dict(self.network.state_dict())
+        allowed = {**{key: row.labels for key, row in other.policy.rows.items()}, **other.space.fixed}
+        for path, layer in elastic_layers_of(self.network):
+            mine.update({f"{path}.{name}".lstrip("."): tensor for name, tensor in layer.cut(allowed).state_dict().items()})
         other.network.load_state_dict({name: mine[name] for name in other.network.state_dict()})
         for key, logits in other.named_arch().items():
             labels = self.policy.rows[key].labels
@@ -313,6 +318,14 @@ def _build(space: Space, mixer: Mixer, runtime: Runtime, seed: int) -> tuple[nn.
     if not isinstance(network, nn.Module):
         raise NotRelaxable(
             f"program {space.name!r}: got a {type(network).__name__}; allowed in a supernet: a program that builds a torch module"
+        )
+    reached = make_elastic(network, runtime)
+    lost = next((width for width in resolver.widths.values() if not reached.issuperset(width.keys)), None)
+    if lost is not None:
+        raise NotRelaxable(
+            f"choice {lost.place}: got a whole number in plain style that is no width of a layer; allowed in a supernet: widths of elastic "
+            f"layers ({', '.join(elastic_layers())}); use repeat(...) for a number of layers, leave it out with space.where(...), or "
+            "decide it with space.fix(...)"
         )
     if not resolver.rows:
         raise NotRelaxable(f"program {space.name!r}: got no choices; allowed in a supernet: at least one; put oneof(...) where it may vary")

@@ -38,6 +38,11 @@ def extracting(decisions: Mapping[str, Any]) -> Iterator[None]:
         _extracting.reset(token)
 
 
+def extracted() -> Mapping[str, Any] | None:
+    """Decisions for which copies are made at present; None for plain copies."""
+    return _extracting.get()
+
+
 class Runtime:
     """What one supernet and its relaxed modules share while they run; copies and files of a supernet get an empty one."""
 
@@ -118,6 +123,8 @@ class Mixed(Relaxed):
         super().__init__(slot, modules, runtime)
         self.mixer = mixer
         self.note = note
+        #: Whether candidates give outputs of one shape in all draws; not if their widths are drawn.
+        self.even = True
         self._shapes: dict[Any, tuple[str, Any]] = {}
 
     def forward(self, *inputs: Any, **named: Any) -> Any:
@@ -129,7 +136,7 @@ class Mixed(Relaxed):
 
     def _remember(self, gate: Gate, inputs: tuple[Any, ...], output: Any) -> None:
         """Where one candidate runs at a time, compare its shape with those that ran before on such inputs."""
-        if gate.active is None or len(gate.active) != 1:
+        if not self.even or gate.active is None or len(gate.active) != 1:
             return
         label, came, found = self.slot.labels[gate.active[0]], repr(shape(list(inputs))), shape(output)
         known = self._shapes.setdefault(came, (label, found)) if len(self._shapes) < 64 else self._shapes.get(came, (label, found))

@@ -2,7 +2,7 @@
 
 Every choice becomes a relaxed module with all its candidates, each built from its own random stream (so a fresh child starts with the
 weights of its path). In tree style, choices between plain values among a layer's arguments are lifted: the layer itself becomes the
-choice, one copy for each combination of values.
+choice, one copy for each combination of values. Choices between whole numbers become elastic widths where they can.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from oche.errors import NotRelaxable, UndeclaredDecision, UnknownNameError
+from oche.networks._elastic import elastic_rule
 from oche.program import Choice, ManyOf, Node, NumberChoice, OneOf, Repeat, Resolver, Site, Space
 from oche.program.layout import join
 from oche.program.resolver import own_choices
@@ -21,6 +22,7 @@ from oche.supernets.drawn import Gate, Slot
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Row
 from oche.supernets.relaxed import Call, Merged, Mixed, Runtime, Stacked
+from oche.supernets.widths import Width, width
 
 #: Most combinations of values that one layer is built for. Source: ours.
 MAX_COMBINATIONS = 32
@@ -47,6 +49,8 @@ class SuperResolver(Resolver):
         self.notes: dict[str, str] = {}
         self._lifted: dict[str, str] = {}
         self._decided: dict[str, str] = {}
+        #: Elastic widths that the program was given, by key.
+        self.widths: dict[str, Width] = {}
 
     def resolve(self, choice: Choice, location: str | None = None) -> Any:
         """The relaxed module of a choice; what is decided already stands as decided."""
@@ -59,10 +63,13 @@ class SuperResolver(Resolver):
 
     # -- what choices are made of -------------------------------------------------------------------------------------------
 
-    def mix(self, choice: Choice, site: Site) -> nn.Module:
-        """A softmax over the candidates of a choice."""
+    def mix(self, choice: Choice, site: Site) -> Any:
+        """A softmax over the candidates of a choice: a module, or an elastic width if they are whole numbers."""
         labels = self.labels(choice, site)
         self.group(site.key, labels)
+        if _is_whole(choice, labels):
+            sizes = tuple(choice.candidates[label] for label in labels)
+            return self.widths.setdefault(site.location, width(site.key, site.location, labels, sizes))
         slot = Slot(site.key, site.location, labels, choice.given)
         return self._mixed(slot, lambda label, **overrides: self._module(choice, site, label, **overrides))
 
@@ -120,7 +127,7 @@ class SuperResolver(Resolver):
 
     def node(self, node: Node, rel: str) -> Any:
         """What a node builds; one candidate for each combination if arguments are choices between values."""
-        values = {path: choice for path, choice in own_choices(node.args, rel) if _is_value_choice(choice)}
+        values = {path: choice for path, choice in self._liftable(node, rel) if _is_value_choice(choice)}
         sites = {path: self.site(choice, path) for path, choice in values.items()}
         sites = {path: site for path, site in sites.items() if site.key not in self.space.fixed and site.location not in self._lifted}
         if not sites:
@@ -137,6 +144,17 @@ class SuperResolver(Resolver):
                 f"{', '.join(repr(k) for k in keys)}; allowed in a supernet: up to {MAX_COMBINATIONS}; use space.restrict(...)"
             )
         return self._lift(node, rel, sites, keys, labels, combos)
+
+    def _liftable(self, node: Node, rel: str) -> list[tuple[str, Any]]:
+        """Choices among a node's arguments, without those of whole numbers for arguments in which the layer is elastic."""
+        rule = elastic_rule(node.symbol.target) if isinstance(node.symbol.target, type) else None
+        elastic = rule.sizes if rule is not None else {}
+        return [
+            (path, choice)
+            for argument, value in node.arguments.items()
+            for path, choice in own_choices(value, join(rel, argument))
+            if not (argument in elastic and _is_whole(choice, choice.labels))
+        ]
 
     def _lift(
         self,
@@ -193,9 +211,15 @@ def _as_module(made: Any, what: str) -> nn.Module:
         return Call(made)
     raise NotRelaxable(
         f"{what}: got {made!r}, which is no module; allowed in a supernet: candidates that are modules or functions of tensors; write the "
-        "program as a tree of symbolic layers, as in symbolic(nn.Conv2d)(..., kernel_size=oneof([1, 3])), use a black-box algorithm, or "
-        "decide it with space.fix({key: label})"
+        "program as a tree of symbolic layers, as in symbolic(nn.Conv2d)(..., kernel_size=oneof([1, 3])), use a black-box algorithm, leave "
+        "it out with space.where(...), or decide it with space.fix({key: label})"
     )
+
+
+def _is_whole(choice: Choice, labels: tuple[str, ...]) -> bool:
+    """Whether a choice is one between whole numbers above zero, which can be widths."""
+    found = [choice.candidates[label] for label in labels] if isinstance(choice, OneOf) else []
+    return bool(found) and all(type(candidate) is int and candidate > 0 for candidate in found)
 
 
 def _is_value_choice(choice: Choice) -> bool:

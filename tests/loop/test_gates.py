@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from oche.errors import ArgumentError
 from oche.loop.gates import ByRank, ByValue, Gates
+from oche.loop.sampling import sample
+from oche.testing.spaces import space
 
 EARLIER = [[(1, v)] for v in (0.1, 0.2, 0.3, 0.4, 0.5)]
 
@@ -49,3 +53,43 @@ def test_bad_gates_are_refused(rank: float) -> None:
         ByRank(1, rank)
     with pytest.raises(ArgumentError, match="gates"):
         Gates([ByValue(1, 0.0), ByRank(1, 1)])
+
+
+def _loop(store: Path | None = None, stop: int | None = None) -> list[tuple[float, int]]:
+    """Reward and epochs of each trial; the worse half of all that came before stops after its first epoch."""
+    found = []
+    gates = Gates([ByRank(1, 0.5, trigger=3)])
+    for child, feedback in sample(space("categorical"), "random", 20, store=store, name="try", early_stopping=gates):
+        reward = float(sum(ord(v) for v in child.values()))
+        for epoch in (1, 2, 3):
+            feedback.report(reward * epoch, epoch)
+            if feedback.should_stop():
+                break
+        feedback(reward)
+        found.append((reward, epoch))
+        if len(found) == stop:
+            break
+    return found
+
+
+def test_a_loop_stops_trials_by_those_that_ended_before() -> None:
+    found = _loop()
+    for number, (reward, epochs) in enumerate(found):
+        better = sum(other > reward for other, _ in found[:number])
+        assert epochs == (1 if number >= 3 and better >= int(0.5 * number + 0.5) else 3)
+    assert {epochs for _, epochs in found} == {1, 3}
+
+
+def test_a_stopped_loop_resumes_with_the_same_verdicts_and_statuses(tmp_path: Path) -> None:
+    whole = _loop()
+    path = tmp_path / "runs.db"
+    parts = _loop(path, 4)
+    parts += _loop(path, 7)
+    parts += _loop(path)
+    assert parts == whole
+    from oche.store import Store
+
+    with Store(path) as store:
+        saved = store.load(store.find("try").id)
+    assert saved is not None
+    assert [t.status for t in saved.trials] == ["stopped" if epochs == 1 else "done" for _, epochs in whole]

@@ -274,8 +274,8 @@ def _refuse(module: nn.Module, path: str, name: str, width: Width) -> None:
     raise NotRelaxable(
         f"choice {width.place}: got a whole number in plain style that became {name!r} of {type(module).__name__} at {path!r}; allowed in "
         f"a supernet: widths of elastic layers ({', '.join(elastic_layers())}; add one with register_elastic); make the layer the choice, "
-        "as in oneof({'k1': lambda: nn.Conv2d(c, c, 1), ...}), write it as a symbolic layer with the choice among its arguments, leave it out "
-        "with space.where(...), or decide it with space.fix(...)"
+        "as in oneof({'k1': lambda: nn.Conv2d(c, c, 1), ...}), write it as a symbolic layer with the choice among its arguments, leave it "
+        "out with space.where(...), or decide it with space.fix(...)"
     )
 
 

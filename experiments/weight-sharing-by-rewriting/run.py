@@ -58,7 +58,8 @@ class Net(nn.Module):
         self.body = nn.Sequential(*[oche.oneof(OPS, name=f"op{i}", channels=channels) for i in range(4)])
         self.head = nn.Linear(channels, classes)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of images `(batch, channels, height, width)`."""
         return self.head(self.body(self.stem(x)).mean((2, 3)))
 
 

@@ -71,9 +71,8 @@ def main() -> None:
     for name, found in seconds.items():
         ratios = [a / b for a, b in zip(seconds["math-verify alone"], found, strict=True)]
         rate = len(pairs) / statistics.median(found)
-        print(
-            f"{name:28} {rate:9.0f}/s  worst {worst[name]:.3f} s  ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
-        )
+        spread = f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        print(f"{name:28} {rate:9.0f}/s  worst {worst[name]:.3f} s  ratio {spread}")
 
 
 if __name__ == "__main__":

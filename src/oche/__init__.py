@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oche import mixers as mixers
     from oche import networks as networks
     from oche import program as program
+    from oche import rejection as rejection
     from oche import schemes as schemes
     from oche import seeds as seeds
     from oche import spaces as spaces
@@ -92,6 +93,7 @@ __getattr__, __dir__, __all__ = attach(
         "wrap": "oche.program:wrap",
         "permutate": "oche.program:permutate",
         "program": "oche.program",
+        "rejection": "oche.rejection",
         "recursive": "oche.program:recursive",
         "repeat": "oche.program:repeat",
         "sample": "oche.loop.sampling:sample",

@@ -191,9 +191,9 @@ def test_sqlite_is_in_wal_mode_with_a_version(tmp_path: Path) -> None:
         store.open_run(_row()).close()
         with sqlite3.connect(path) as raw:
             assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-            assert dict(raw.execute("SELECT key, value FROM meta")) == {"application": "oche", "schema_version": "1"}
+            assert dict(raw.execute("SELECT key, value FROM meta")) == {"application": "oche", "schema_version": "2"}
             assert {n for (n,) in raw.execute("SELECT name FROM sqlite_master WHERE type='table'")} == {
-                "meta", "run", "proposal", "trial", "measure", "checkpoint", "record"
+                "meta", "run", "proposal", "trial", "measure", "checkpoint", "sample", "record"
             }  # fmt: skip
         raw.close()
         with store.database.engine.connect() as connection:
@@ -250,7 +250,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     raw.close()
-    with pytest.raises(StoreError, match="schema version 99; allowed: up to 1"):
+    with pytest.raises(StoreError, match="schema version 99; allowed: up to 2"):
         Store(path).runs()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.loop.contracts import AskTell, Budget, Feedback, Proposal
+from oche.loop.learning import learn
 from oche.loop.workbench import as_factory
 from oche.program import DNA, Space
 
@@ -130,10 +131,8 @@ class Dedup:
         Raises:
             ArgumentError: the inner algorithm cannot learn from it.
         """
-        if not hasattr(self.inner, "learn"):
-            raise ArgumentError(f"dedup inner: got {self._inner_text!r}, which cannot learn; allowed: an algorithm with `learn`")
+        learn(self.inner, dna, feedback)
         self._known.setdefault(self._key(dna), [0, []])[0] += 1
-        self.inner.learn(dna, feedback)
 
     def state(self) -> dict[str, Any]:
         """The inner state, and what was proposed."""

@@ -31,6 +31,7 @@ COMMANDS = {
     "search": "search",
     "baseline": "baseline",
     "judge": "judge",
+    "synthesize": "synthesize",
     "child": "child",
     "space": "space",
     "grade": "grade",
@@ -95,6 +96,9 @@ def _guard_group(group: typer.Typer) -> None:
     for registered in group.registered_commands:
         if registered.callback is not None:
             registered.callback = guard(registered.callback)
+    # A group that does something without a subcommand.
+    if group.registered_callback is not None and group.registered_callback.callback is not None:
+        group.registered_callback.callback = guard(group.registered_callback.callback)
 
 
 def _version(wanted: bool) -> None:

@@ -21,6 +21,8 @@ REGISTRIES = {
     "schemes": "oche.schemes:registry",
     "weightings": "oche.weightings:registry",
     "flows": "oche.flows:registry",
+    "allocations": "oche.rejection:allocations",
+    "samplers": "oche.rejection:samplers",
     "graders": "oche.rejection.graders:registry",
 }
 

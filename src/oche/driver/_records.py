@@ -18,6 +18,9 @@ from oche.loop.registry import canonical, parse
 from oche.store.record import Record
 from oche.tasks import architecture
 
+#: Algorithms that others are judged by: random search, and the same number of samples for every query.
+_BASELINES = ("random", "vanilla")
+
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")
 
@@ -25,7 +28,7 @@ _SIZE_METRICS = ("params", "macs")
 def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
     text = algorithm_text(algorithm)
     joint = job.flow.name == "joint"
-    found = kind or ("random_search" if joint and canonical(parse(text)[0]) == "random" else "search")
+    found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
     if not joint:
         text = f"{text} in {flows.text(job.flow)}"
 

@@ -106,7 +106,9 @@ def search(
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
                 algorithm_now = constrained(job.flow.search(make), job.constraint)
-                runs.append(AskTellRun(job.space, algorithm_now, plan, plan.open(AskTellRun.kind, opened), make_record=record))
+                log = plan.open(AskTellRun.kind, opened)
+                sampling = _sampling(job.task, seed, parallel, workers)
+                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
@@ -167,6 +169,14 @@ def baseline(
         title = f"{name or job.space.name} · random members"
         Engine([run], pool, Workbench(job.space, job.task), title=title, quiet=not progress).run()
     return Runs([run], job.space, job.task, "random", Budget(trials=n))
+
+
+def _sampling(task: Any, seed: int, parallel: int, workers: int | None) -> dict[str, Any]:
+    """How a run of raw samples differs: each proposal is drawn whole, several in one message."""
+    if not hasattr(task, "draw"):
+        return {}
+    bundle = max(1, parallel // (workers or 1))
+    return {"mode": "samples", "pool": task.pool(seed), "history": getattr(task, "history", False), "bundle": bundle}
 
 
 def _checked_factory(algorithm: Any) -> Any:

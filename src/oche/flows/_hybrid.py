@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from oche.errors import ArgumentError, BudgetError
-from oche.flows._part import check_learns, learn
 from oche.loop.contracts import AskTell, Budget, Feedback, Proposal
+from oche.loop.learning import check_learns, learn
 from oche.program import DNA, Space
 
 

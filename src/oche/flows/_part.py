@@ -9,6 +9,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.loop.contracts import AskTell, Budget, Feedback
+from oche.loop.learning import learn
 from oche.program import DNA, Space
 
 
@@ -112,29 +113,6 @@ class Part:
         self.best = (best[0], DNA.trusted(tuple(best[1]), name)) if best is not None else None
         if self.algorithm is not None:
             self.algorithm.load(state["algorithm"])
-
-
-def learn(algorithm: AskTell, dna: DNA, feedback: Feedback) -> None:
-    """Let an algorithm know a trial that it did not ask for.
-
-    Raises:
-        ArgumentError: it cannot.
-    """
-    check_learns(algorithm)
-    algorithm.learn(dna, feedback)  # type: ignore[attr-defined]
-
-
-def check_learns(algorithm: AskTell) -> None:
-    """Whether `learn` will work.
-
-    Raises:
-        ArgumentError: it will not.
-    """
-    if not hasattr(algorithm, "learn"):
-        raise ArgumentError(
-            f"algorithm {type(algorithm).__name__}: got trials that it did not ask for; allowed: an algorithm with `learn`, for example "
-            "random, regularized-evolution or reinforce"
-        )
 
 
 def split(space: Space, test: str, what: str) -> Space:

@@ -17,6 +17,7 @@ _UNIT_NAMES = {
     "trials": "trials",
     "samples": "samples",
     "tokens": "tokens",
+    "money": "money",
 }
 
 #: Order in which a common unit of cost is looked for.

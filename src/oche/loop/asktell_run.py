@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,9 +19,9 @@ import numpy as np
 
 from oche import seeds
 from oche.errors import ArgumentError, BudgetError, ResumeError
-from oche.loop.contracts import AskTell, Cost, Feedback, Proposal
+from oche.loop.contracts import AskTell, Cost, DrawItem, Feedback, Proposal
 from oche.loop.executors.base import Outcome
-from oche.loop.messages import Evaluate, Report
+from oche.loop.messages import Draw, Evaluate, Report
 from oche.loop.rows import dna_text, feedback_of, proposal_of, proposal_row, trial_row
 from oche.loop.run import MakeRecord, Observer, Plan, Run, Trial, Work, feedback_from
 from oche.program import Space
@@ -41,6 +42,11 @@ class AskTellRun(Run):
         log: From `plan.open(AskTellRun.kind, store)`.
         mode: `search` evaluates by `Evaluate`, picks the best and reports it once. `baseline` reports every proposal: each
             trial is a final result with a record of its own. `loop` evaluates elsewhere (`oche.sample`) and ends without a pick.
+            `samples` evaluates each proposal whole, by `Draw`, and stores a row per raw sample; it ends without a pick in the
+            algorithm's own `outcome()`.
+        pool: With `samples`: which samples these are, see `SamplingTask.pool`.
+        history: With `samples`: whether the task wants the earlier samples of a point (to tell duplicates).
+        bundle: With `samples`: proposals per message, at most. It changes no result.
         make_record: See `MakeRecord`.
         observer: See `Observer`.
 
@@ -59,12 +65,15 @@ class AskTellRun(Run):
         log: RunLog | NullLog,
         *,
         mode: str = "search",
+        pool: str = "",
+        history: bool = False,
+        bundle: int = 1,
         make_record: MakeRecord | None = None,
         observer: Observer | None = None,
     ) -> None:
         super().__init__(plan, log, make_record, observer)
-        if mode not in ("search", "baseline", "loop"):
-            raise ArgumentError(f"mode: got {mode!r}; allowed: 'search', 'baseline', 'loop'")
+        if mode not in ("search", "baseline", "loop", "samples"):
+            raise ArgumentError(f"mode: got {mode!r}; allowed: 'search', 'baseline', 'loop', 'samples'")
         if plan.budget is None and not getattr(algorithm, "finite", False):
             raise BudgetError(
                 "budget: got None; allowed: a budget for an algorithm that does not end by itself, for example oche.Budget(trials=100)"
@@ -78,6 +87,10 @@ class AskTellRun(Run):
         self._left: dict[int, int] = {}
         self._in_flight = 0
         self._over = False
+        self._waits = False
+        self._pool, self._history, self._bundle = pool, history, bundle
+        self._pooled = log.sample_counts(pool) if mode == "samples" else {}
+        self._samples_out = 0
         self._todo: deque[Trial] = deque()
         self._arrived: deque[Trial] = deque()
         self._by_key: dict[tuple[int, int], Trial] = {}
@@ -146,7 +159,7 @@ class AskTellRun(Run):
     def _pump(self) -> None:
         """Ask and tell as far as possible; asking comes first, which fixes the order."""
         while True:
-            if not self._over and self._in_flight < self.plan.parallel:
+            if not self._over and not self._waits and self._in_flight < self.plan.parallel:
                 self._ask()
             elif (trial := self._tellable()) is not None:
                 self._tell(trial)
@@ -160,10 +173,15 @@ class AskTellRun(Run):
         if logged is None and self._spent():
             self._over = True
             return
+        if logged is None and self._samples_left() <= 0:
+            self._waits = True
+            return
         self._rng.bit_generator.state = seeds.generator(self.seed, "ask", number).bit_generator.state
         got = self.algorithm.ask(1)
         if not got and logged is None:
-            self._over = True
+            # With proposals out, one of them may open the way for more.
+            self._over = not self._in_flight
+            self._waits = not self._over
             return
         if logged is not None:
             proposal = self._check_replay(got, logged)
@@ -183,6 +201,9 @@ class AskTellRun(Run):
                 f"allowed: one, with id {number} and a count above 0"
             )
         self.space.validate(proposal.dna)
+        if self.mode == "samples":
+            left = self._samples_left()
+            return proposal if proposal.count <= left else replace(proposal, count=int(left))
         limit = self.plan.budget.trials if self.plan.budget is not None else None
         # The last proposal may get fewer evaluations than it wants: a budget of trials is exact.
         if limit is None or proposal.count <= limit - len(self.trials):
@@ -204,11 +225,20 @@ class AskTellRun(Run):
         self._todo.extend(self._trials_of(proposal))
 
     def _trials_of(self, proposal: Proposal) -> list[Trial]:
-        flat = list(proposal.dna.flat)
         self._in_flight += 1
+        if self.mode == "samples":
+            # Its samples have seeds and rows of their own.
+            self._left[proposal.id] = 1
+            self._samples_out += proposal.count
+            whole = Trial(proposal, 0, self.seed, self._phase)
+            self._by_key[proposal.id, 0] = whole
+            self.trials.append(whole)
+            return [whole]
+        flat = list(proposal.dna.flat)
         self._left[proposal.id] = proposal.count
         made = []
-        for replicate in range(proposal.count):
+        first = int(proposal.info.get("first", 0))
+        for replicate in range(first, first + proposal.count):
             if self.mode == "baseline":
                 seed = self.report_seed(proposal.dna, replicate)
             else:
@@ -218,6 +248,13 @@ class AskTellRun(Run):
             made.append(trial)
         self.trials += made
         return made
+
+    def _samples_left(self) -> float:
+        """Samples that the budget has left when everything that is out is drawn."""
+        limits = self.plan.budget.limits() if self.plan.budget is not None and self.mode == "samples" else {}
+        limit = limits.get("samples")
+        spent: Cost = self.cost
+        return math.inf if limit is None else limit - spent.samples - self._samples_out
 
     def _spent(self) -> bool:
         budget = self.plan.budget
@@ -247,6 +284,7 @@ class AskTellRun(Run):
         row = self._stored.pop((proposal, trial.replicate), None) if self._stored else None
         if row is not None and row.told is not None:
             return
+        self._store_samples(trial)
         if not self.log.keeps:
             self.log.count()
         elif row is not None:
@@ -264,6 +302,9 @@ class AskTellRun(Run):
         if self.mode == "baseline":
             self.final_cost += trial.feedback.cost
         self.cost += trial.feedback.cost
+        self._waits = False
+        if self.mode == "samples":
+            self._samples_out -= trial.proposal.count
         self._left[trial.proposal.id] -= 1
         if self._left[trial.proposal.id] == 0:
             self._in_flight -= 1
@@ -280,9 +321,19 @@ class AskTellRun(Run):
         """Used share of the budget; of the space where there is none."""
         if self.done:
             return 1.0
+        own = getattr(self.algorithm, "share", None)
         if self.plan.budget is not None:
-            return self.plan.budget.share(self.cost)
+            spent = self.plan.budget.share(self.cost)
+            return spent if own is None else max(spent, own())
+        if own is not None:
+            return own()
         return min(1.0, self.told / max(1, self.space.size))
+
+    @property
+    def note(self) -> str:
+        """What the algorithm says of its progress, if it says anything."""
+        say = getattr(self.algorithm, "note", None)
+        return say() if say is not None else ""
 
     @property
     def waiting(self) -> Trial | None:
@@ -293,6 +344,8 @@ class AskTellRun(Run):
         """The next evaluation, or at the end the final training."""
         if self.done:
             return None
+        if self._todo and self.mode == "samples":
+            return self._draw()
         if self._todo:
             trial = self._todo.popleft()
             if self.mode == "baseline":
@@ -300,10 +353,41 @@ class AskTellRun(Run):
             return Work(Evaluate(trial.dna, trial.seed), True, trial)
         if not self._over or self.told < len(self.trials) or self._final is not None:
             return None
+        if self.mode == "samples":
+            self._finish(None, self.algorithm.outcome())  # type: ignore[attr-defined] - what such algorithms add
+            return None
         if self.mode != "search":
             self.end("done")
             return None
         return self._conclude()
+
+    def _draw(self) -> Work:
+        """One message for as many waiting proposals as a bundle holds."""
+        trials = tuple(self._todo.popleft() for _ in range(min(self._bundle, len(self._todo))))
+        items = []
+        for trial in trials:
+            proposal = trial.proposal
+            first, query = int(proposal.info.get("first", 0)), int(proposal.info["query"])
+            stored = self._pooled.get(query, 0) > first
+            have = self.log.samples(self._pool, query, first + proposal.count) if stored or (self._history and first) else ()
+            need = proposal.info.get("need")
+            items.append(DrawItem(proposal.id, proposal.dna, self.seed, first, proposal.count, need, have))
+        return Work(Draw(tuple(items)), True, trials[0], trials)
+
+    def _drawn(self, work: Work, outcome: Outcome) -> None:
+        seconds, cpu = outcome.seconds / len(work.trials), outcome.cpu_seconds / len(work.trials)
+        for number, trial in enumerate(work.trials):
+            value = None if outcome.failure is not None else outcome.value[number]
+            feedback = feedback_from(replace(outcome, value=value, seconds=seconds, cpu_seconds=cpu))
+            if feedback.status == "failed":
+                logger.warning("run %s: samples of proposal %d failed: %s", self.id, trial.proposal.id, feedback.reason)
+            self.take(trial, feedback)
+
+    def _store_samples(self, trial: Trial) -> None:
+        """Hand the rows of raw samples to the log, once, and forget them."""
+        if trial.feedback is not None and trial.feedback.samples:
+            self.log.sampled(self._pool, trial.feedback.samples)
+            trial.feedback = replace(trial.feedback, samples=())
 
     def _conclude(self) -> Work | None:
         self.pick = pick_best(self.trials)
@@ -319,6 +403,9 @@ class AskTellRun(Run):
 
     def receive(self, work: Work, outcome: Outcome) -> None:
         """Take an outcome; tell it when its turn comes."""
+        if work.trials:
+            self._drawn(work, outcome)
+            return
         trial = work.trial
         assert trial is not None
         feedback = feedback_from(outcome)
@@ -340,6 +427,7 @@ class AskTellRun(Run):
         key = (trial.proposal.id, trial.replicate)
         if trial.told is None and self.log.keeps and key not in self._stored:
             # It waits for earlier trials; what is done is kept all the same.
+            self._store_samples(trial)
             self._stored[key] = trial_row(*key, self._phase, None, feedback)
             self.log.finished(self._stored[key])
 
@@ -358,22 +446,23 @@ class AskTellRun(Run):
 
 
 def pick_best(trials: Sequence[Trial]) -> Trial | None:
-    """The first trial of the proposal with the best mean reward; of equal ones, the first asked. None if there is no reward.
+    """The first trial of the point with the best mean reward over all its trials; None if there is no reward.
 
-    Of several objectives the first one counts.
+    Of equal ones the first asked; of several objectives the first one counts.
     """
-    rewards: dict[int, list[float]] = {}
-    first: dict[int, Trial] = {}
+    rewards: dict[tuple[Any, ...], list[float]] = {}
+    first: dict[tuple[Any, ...], Trial] = {}
     for trial in trials:
         if trial.feedback is None or trial.feedback.reward is None:
             continue
         reward = trial.feedback.reward
-        rewards.setdefault(trial.proposal.id, []).append(reward[0] if isinstance(reward, tuple) else reward)
-        first.setdefault(trial.proposal.id, trial)
+        key = tuple(trial.dna.flat)
+        rewards.setdefault(key, []).append(reward[0] if isinstance(reward, tuple) else reward)
+        first.setdefault(key, trial)
     if not rewards:
         return None
-    # max() keeps the first of equal ones, and proposals come in the order of asks.
-    best = max(sorted(rewards), key=lambda i: sum(rewards[i]) / len(rewards[i]))
+    # max() keeps the first of equal ones, and trials come in the order of asks.
+    best = max(rewards, key=lambda i: sum(rewards[i]) / len(rewards[i]))
     return first[best]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from oche.errors import ArgumentError, BudgetError, FeedbackError
 from oche.program import DNA, Space
+from oche.store.rows import SampleRow
 
 #: How a trial can end.
 STATUSES = ("done", "stopped", "skipped", "failed")
@@ -30,6 +31,7 @@ class Cost:
         epochs: Passes over the training split.
         samples: Raw samples drawn (synthesis) or environment steps (policies).
         tokens: Tokens generated.
+        money: Price of what was bought, in the currency of its seller.
         seconds: Wall-clock seconds of the work itself, waiting excluded.
         cpu_seconds: Processor seconds of the process that did the work.
     """
@@ -39,6 +41,7 @@ class Cost:
     epochs: float = 0.0
     samples: int = 0
     tokens: int = 0
+    money: float = 0.0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -70,6 +73,7 @@ class Budget:
     passes: float | None = None
     samples: int | None = None
     tokens: int | None = None
+    money: float | None = None
     seconds: float | None = None
     cpu_seconds: float | None = None
 
@@ -77,7 +81,7 @@ class Budget:
         limits = self.limits()
         if not limits:
             raise BudgetError(
-                "budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, seconds, cpu_seconds"
+                "budget: got no limit; allowed: at least one of trials, epochs, passes, samples, tokens, money, seconds, cpu_seconds"
             )
         for unit, limit in limits.items():
             if not limit > 0 or math.isnan(limit):
@@ -113,7 +117,9 @@ class Proposal:
         id: Number of the proposal in its run, from 0 in the order of asks.
         dna: The point of the space.
         count: Evaluations wanted of it (more than one for replicates or raw samples of a query).
-        info: Anything small and JSON that the algorithm wants back, or wants recorded.
+        info: Anything small and JSON that the algorithm wants back, or wants recorded. Two keys have a meaning for the loop: `first`
+            is the number of the first of these evaluations, where the DNA was evaluated before (so that seeds go on instead of
+            starting again); `need` is how many successes are still wanted, where a task draws many samples at once.
     """
 
     id: int
@@ -137,6 +143,7 @@ class Feedback:
         cost: What this evaluation spent.
         curves: Named lists of (cost, value).
         artifacts: Named paths of files that were left behind.
+        samples: Where one evaluation draws many raw samples, a row for each; the loop stores them and forgets them.
     """
 
     reward: float | tuple[float, ...] | None = None
@@ -149,6 +156,7 @@ class Feedback:
     cost: Cost = Cost(trials=1)
     curves: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    samples: Sequence[SampleRow] = ()
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
@@ -204,7 +212,10 @@ class AskTell(Protocol):
         ...
 
     def ask(self, n: int) -> list[Proposal]:
-        """At most `n` new proposals with ids that go up by one; an empty list when the search is over."""
+        """At most `n` new proposals with ids that go up by one.
+
+        An empty list while proposals are out means: not before one of them is told; with none out, that the search is over.
+        """
         ...
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
@@ -321,6 +332,45 @@ class Task(Protocol):
     def report(self, child: Any, seed: int) -> Feedback:
         """The final result with its test metrics. Read once per run, when the search has ended."""
         ...
+
+
+@runtime_checkable
+class SamplingTask(Task, Protocol):
+    """A task whose evaluations are raw samples, too many and too quick for a trial each.
+
+    A proposal is then evaluated whole: `count` samples at most, each with a row in the store, and one feedback with their sums.
+    """
+
+    def pool(self, seed: int) -> str:
+        """Names the samples that runs with this seed may share: equal for equal queries, sampler, grader and seed."""
+        ...
+
+    def draw(self, space: Space, items: Sequence[DrawItem]) -> list[Feedback]:
+        """Draw samples for every item, in batches over all of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class DrawItem:
+    """What one proposal asks of a `SamplingTask`.
+
+    Args:
+        proposal: Id of the proposal.
+        dna: The point.
+        seed: Seed of the run; sample `number` of a point is a function of (seed, point, number) alone.
+        first: Number of the first sample.
+        count: At most so many.
+        need: Stop at the moment when so many successes are there; None draws all.
+        have: Rows that the store holds of this point below `first + count`: those from `first` on are taken instead of drawn again.
+    """
+
+    proposal: int
+    dna: DNA
+    seed: int
+    first: int
+    count: int
+    need: int | None = None
+    have: tuple[SampleRow, ...] = ()
 
 
 @runtime_checkable

@@ -102,7 +102,11 @@ class Engine:
             if not run.done:
                 run.log.maybe_flush()
             if not self.quiet:
-                update(sum(r.share for r in self.runs) / len(self.runs), f"{sum(r.done for r in self.runs)} of {len(self.runs)} runs")
+                update(sum(r.share for r in self.runs) / len(self.runs), self._note(run))
+
+    def _note(self, run: Run) -> str:
+        parts = [f"{sum(r.done for r in self.runs)} of {len(self.runs)} runs"] if len(self.runs) > 1 or not run.note else []
+        return " · ".join([*parts, *([run.note] if run.note else [])])
 
     def _fill(self) -> None:
         """Give work to every free worker, lowest priority number first."""

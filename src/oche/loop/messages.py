@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oche.loop.contracts import Budget, Progress
+from oche.loop.contracts import Budget, DrawItem, Progress
 from oche.program import DNA
 
 
@@ -22,6 +22,13 @@ class Report:
 
     dna: DNA
     seed: int
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Draw samples for several proposals at once."""
+
+    items: tuple[DrawItem, ...]
 
 
 @dataclass(frozen=True)

@@ -101,11 +101,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Work:
-    """One message of a run. `limited` says whether the limits per trial hold for it; `trial` is what it belongs to."""
+    """One message of a run. `limited` says whether the limits per trial hold for it; `trial` is what it belongs to.
+
+    A message that draws samples for several proposals belongs to `trials`.
+    """
 
     message: Any
     limited: bool
     trial: Trial | None = None
+    trials: tuple[Trial, ...] = ()
 
 
 #: `make_record(run, pick, feedback, cost)`: the pick (None if there is none), its final feedback, and `cost["search"]`,
@@ -183,6 +187,11 @@ class Run(ABC):
     @abstractmethod
     def share(self) -> float:
         """How much of the run is done, in [0, 1], for display."""
+
+    @property
+    def note(self) -> str:
+        """How the run stands, a few words for display."""
+        return ""
 
     @abstractmethod
     def next_work(self) -> Work | None:

@@ -5,6 +5,7 @@ The bookkeeping is that of every other search (`AskTellRun`): same proposals for
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeErr
 from oche.loop.asktell_run import AskTellRun
 from oche.loop.constraints import Constraint, as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
+from oche.loop.gates import Policy
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
 from oche.loop.workbench import as_factory, as_feedback
@@ -33,8 +35,14 @@ class TrialFeedback:
         >>> feedback.fail(error)
     """
 
-    def __init__(self, run: AskTellRun, trial: Trial) -> None:
+    def __init__(
+        self, run: AskTellRun, trial: Trial, policy: Policy | None = None, curves: dict[int, list[tuple[float, float]]] | None = None
+    ) -> None:
         self._run = run
+        self._policy = policy
+        self._curves = curves if curves is not None else {}
+        self._curve: list[tuple[float, float]] = []
+        self._stopped = False
         self.trial = trial
         self.feedback: Feedback | None = None
 
@@ -64,7 +72,7 @@ class TrialFeedback:
             return
         # NumPy and torch scalars become plain numbers.
         value = tuple(float(r) for r in reward) if isinstance(reward, (tuple, list)) else float(reward)
-        self._end(Feedback(reward=value, metrics=metrics))
+        self._end(Feedback(reward=value, metrics=metrics, status="stopped" if self._stopped else "done"))
 
     def report(self, metrics: Mapping[str, float] | float, step: float) -> None:
         """Keep intermediate numbers of the trial; it goes on.
@@ -77,6 +85,18 @@ class TrialFeedback:
             raise FeedbackError(f"trial {self.number}: got a report after its end; allowed: reports before the one call that ends it")
         named = metrics if isinstance(metrics, Mapping) else {"reward": metrics}
         self._run.measure(self.trial, step, {k: float(v) for k, v in named.items()})
+        if "reward" in named:
+            self._curve.append((float(step), float(named["reward"])))
+
+    def should_stop(self) -> bool:
+        """Whether the early stopping of the loop would end this trial now; ask after a report of `reward`, then give the reward so far.
+
+        Judged against the trials that ended before; always False without early stopping.
+        """
+        if self._policy is not None and self._curve:
+            earlier = [curve for number, curve in self._curves.items() if number < self.number]
+            self._stopped = self._policy.verdict(self._curve, earlier) is True
+        return self._stopped
 
     def skip(self, reason: str = "") -> None:
         """End the trial without a result."""
@@ -92,6 +112,7 @@ class TrialFeedback:
                 f"trial {self.number}: got a second feedback; allowed: one call per trial, of feedback(...), .skip() or .fail()"
             )
         self.feedback = as_feedback(feedback)
+        self._curves[self.number] = self._curve
 
 
 def describe_algorithm(algorithm: Any) -> str:
@@ -109,8 +130,6 @@ def describe_algorithm(algorithm: Any) -> str:
         settings = dict(found) if isinstance(found, Mapping) else {}
         if kind.__module__.startswith("oche.algorithms."):
             name = canonical(kind.__module__.rpartition(".")[2])
-    import json
-
     text = "&".join(f"{k}={json.dumps(v, sort_keys=True)}" for k, v in sorted(settings.items()) if v is not None)
     return canonical(name) + (f"?{text}" if text else "")
 
@@ -125,6 +144,7 @@ def sample(
     resume: bool = True,
     where: Any = None,
     constraint: Any = None,
+    early_stopping: Policy | None = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -139,6 +159,7 @@ def sample(
         where: Search only these choices, see `Space.where`; children then have the others still open.
         constraint: What children must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             yielded and do not count.
+        early_stopping: Gates, see `oche.loop.gates.Gates`; `feedback.should_stop()` then answers from the reported `reward`.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -166,7 +187,7 @@ def sample(
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
     run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
-    return _loop(run, opened if opened is not store else None)
+    return _loop(run, opened if opened is not store else None, early_stopping)
 
 
 def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None) -> Plan:
@@ -197,14 +218,15 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
             )
 
 
-def _loop(run: AskTellRun, owned: BaseStore | None) -> Iterator[tuple[Any, TrialFeedback]]:
+def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None) -> Iterator[tuple[Any, TrialFeedback]]:
     current: TrialFeedback | None = None
     space = run.space
+    curves = _curves(run) if policy is not None else {}
     try:
         if run.done or run.waiting is None:
             logger.info("run %s (%s) has its %d trials already", run.id, run.plan.name, run.told)
         while (trial := run.waiting) is not None:
-            current = TrialFeedback(run, trial)
+            current = TrialFeedback(run, trial, policy, curves)
             yield space.decode(trial.dna, seed=trial.seed), current
             if current.feedback is None:
                 raise MissingFeedback(
@@ -223,6 +245,17 @@ def _loop(run: AskTellRun, owned: BaseStore | None) -> Iterator[tuple[Any, Trial
             run.log.close()
         if owned is not None:
             owned.close()
+
+
+def _curves(run: AskTellRun) -> dict[int, list[tuple[float, float]]]:
+    """Reported rewards of the trials that ended in earlier sessions, by number of the proposal."""
+    ended = {t.proposal.id for t in run.trials if t.told is not None}
+    found: dict[int, list[tuple[float, float]]] = {number: [] for number in sorted(ended)}
+    for row in run.log.saved.measures:
+        value = json.loads(row.metrics).get("reward")
+        if row.proposal in found and value is not None:
+            found[row.proposal].append((row.step, value))
+    return found
 
 
 def _take(run: AskTellRun, feedback: Feedback) -> None:

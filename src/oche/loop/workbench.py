@@ -17,7 +17,7 @@ from oche import seeds
 from oche.errors import ArgumentError, FeedbackError, ResumeError
 from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.loop.messages import Advance, Advanced, Evaluate, Propose, Report
+from oche.loop.messages import Advance, Advanced, Draw, Evaluate, Propose, Report
 from oche.loop.registry import load
 from oche.program import Space
 
@@ -58,7 +58,7 @@ class _Copy:
 
 
 class Workbench:
-    """Answers `Evaluate`, `Report`, `Advance` and `Propose`.
+    """Answers `Evaluate`, `Report`, `Draw`, `Advance` and `Propose`.
 
     Args:
         space: The space.
@@ -96,6 +96,8 @@ class Workbench:
         if isinstance(message, Report):
             child = self.task.child(self.space, message.dna, message.seed, final=True)
             return as_feedback(self.task.report(child, message.seed))
+        if isinstance(message, Draw):
+            return [as_feedback(f) for f in self.task.draw(self.space, message.items)]
         if isinstance(message, Advance):
             return self._advance(message)
         if isinstance(message, Propose):

@@ -109,6 +109,8 @@ class Database:
                         f"store {self.label}: got schema version {found}; allowed: up to {schema.VERSION}; "
                         "it was written by a newer oche, upgrade this one"
                     )
+                if found < schema.VERSION and not self.read_only:
+                    self._upgrade()
                 return
         if tables:
             raise _not_ours(self.label)
@@ -132,6 +134,13 @@ class Database:
             if not connection.execute(sa.select(schema.meta)).first():
                 values = [("application", schema.APPLICATION), ("schema_version", str(schema.VERSION))]
                 connection.execute(schema.meta.insert(), [{"key": k, "value": v} for k, v in values])
+
+    def _upgrade(self) -> None:
+        """Add the tables that an older version did not have; nothing that it wrote is changed."""
+        with self.writing() as connection:
+            schema.metadata.create_all(connection)
+            key = schema.meta.c.key == "schema_version"
+            connection.execute(schema.meta.update().where(key).values(value=str(schema.VERSION)))
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:

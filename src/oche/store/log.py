@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from oche.errors import StoreError
-from oche.store.rows import Batch, CheckpointRow, MeasureRow, ProposalRow, RunRow, Saved, TrialRow
+from oche.store.rows import Batch, CheckpointRow, MeasureRow, ProposalRow, RunRow, SampleRow, Saved, TrialRow
 
 GROUP_SECONDS = 0.05
 # A state of this many bytes is written with every transaction; one of n times as many, after n tells more.
@@ -27,6 +27,14 @@ class Writer(Protocol):
 
     def write(self, run: str, batch: Batch) -> None:
         """Write `batch` in one transaction."""
+
+    def samples(self, pool: str, query: int | None = None, end: int | None = None) -> Iterator[SampleRow]:
+        """Samples of a pool."""
+        ...
+
+    def sample_counts(self, pool: str) -> dict[int, int]:
+        """One more than the largest sample number, by query."""
+        ...
 
 
 class RunLog:
@@ -81,6 +89,21 @@ class RunLog:
     def measured(self, row: MeasureRow) -> None:
         """A trial reported intermediate numbers."""
         self._batch.measures.append(row)
+
+    def sampled(self, pool: str, rows: Sequence[SampleRow]) -> None:
+        """Samples were drawn; they are written in the same transaction as the trial that comes with them."""
+        self._batch.samples += rows
+        self._batch.pool = pool
+
+    def samples(self, pool: str, query: int, end: int) -> tuple[SampleRow, ...]:
+        """The samples below `end` that the pool holds of one query, those not yet written included."""
+        if self._batch.samples:
+            self.flush()
+        return tuple(self._writer.samples(pool, query, end))
+
+    def sample_counts(self, pool: str) -> dict[int, int]:
+        """What the pool holds: one more than the largest sample number, by query."""
+        return self._writer.sample_counts(pool)
 
     def checkpointed(self, row: CheckpointRow) -> None:
         """A checkpoint file exists and is complete. Written at once."""
@@ -171,6 +194,17 @@ class NullLog:
 
     def measured(self, row: MeasureRow) -> None:
         """Forget it."""
+
+    def sampled(self, pool: str, rows: Sequence[SampleRow]) -> None:
+        """Forget them."""
+
+    def samples(self, pool: str, query: int, end: int) -> tuple[SampleRow, ...]:
+        """None are kept."""
+        return ()
+
+    def sample_counts(self, pool: str) -> dict[int, int]:
+        """None are kept."""
+        return {}
 
     def checkpointed(self, row: CheckpointRow) -> None:
         """Forget it."""

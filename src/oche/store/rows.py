@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 #: How a run can stand.
 RUN_STATUSES = ("running", "done", "failed")
@@ -107,6 +107,38 @@ class TrialRow:
     more: str = "{}"
 
 
+class SampleRow(NamedTuple):
+    """One raw sample of a task that draws many of one point: a line of its own, a tenth of the size and time of a trial.
+
+    Args:
+        query: Number of the point, for example of a query.
+        number: Which of its samples, from 0.
+        proposal: Id of the proposal that drew it.
+        verdict: How it was graded, for example `correct`.
+        distinct: 1 if it is correct and unlike every earlier one of the point, else 0.
+        text: What was sampled.
+        answer: What was read out of it, None if nothing.
+        finish: Why it ended, for example `stop` or `length`.
+        prompt_tokens: Tokens read.
+        tokens: Tokens generated.
+        seconds: Seconds of work.
+        money: Its price.
+    """
+
+    query: int
+    number: int
+    proposal: int
+    verdict: str
+    distinct: int
+    text: str
+    answer: str | None = None
+    finish: str = "stop"
+    prompt_tokens: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    money: float = 0.0
+
+
 @dataclass(frozen=True)
 class MeasureRow:
     """Intermediate numbers of a trial at a step; `metrics` is JSON text."""
@@ -150,7 +182,10 @@ class Saved:
 
 @dataclass
 class Batch:
-    """What is written in one transaction. `told` holds (proposal, replicate, phase, position) of trials stored before."""
+    """What is written in one transaction. `told` holds (proposal, replicate, phase, position) of trials stored before.
+
+    `samples` belong to `pool`, which several runs may share.
+    """
 
     proposals: list[ProposalRow] = field(default_factory=list)
     trials: dict[tuple[int, int, str], TrialRow] = field(default_factory=dict)
@@ -158,7 +193,11 @@ class Batch:
     measures: list[MeasureRow] = field(default_factory=list)
     checkpoints: list[CheckpointRow] = field(default_factory=list)
     records: list[Mapping[str, Any]] = field(default_factory=list)
+    samples: list[SampleRow] = field(default_factory=list)
+    pool: str = ""
     run: dict[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.proposals or self.trials or self.told or self.measures or self.checkpoints or self.records or self.run)
+        return bool(
+            self.samples or self.proposals or self.trials or self.told or self.measures or self.checkpoints or self.records or self.run
+        )

@@ -1,8 +1,8 @@
 """The tables, the same on SQLite and PostgreSQL.
 
-`run` has proposals, a proposal has trials, a trial has measures; checkpoints are files by reference; records are the finished
-results. JSON is kept as text, so that what is read is byte for byte what was written. `meta` says that the file is ours and in
-which version of this schema.
+`run` has proposals, a proposal has trials, a trial has measures; samples lie in pools that runs may share; checkpoints are files by
+reference; records are the finished results. JSON is kept as text, so that what is read is byte for byte what was written. `meta` says
+that the file is ours and in which version of this schema.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Column, Double, Index, Integer, MetaData, String, Table, Text
 
 #: Raised by one with every change of the tables.
-VERSION = 1
+VERSION = 2
 APPLICATION = "oche"
 
 metadata = MetaData()
@@ -94,6 +94,26 @@ checkpoint = Table(
     Column("path", Text, nullable=False),
     Column("sha256", String, nullable=False),
     Column("state", Text, nullable=False),
+)
+
+# Clustered by its key: a sample is read with the others of its query, and there may be millions.
+sample = Table(
+    "sample",
+    metadata,
+    Column("pool", String, primary_key=True),
+    Column("query", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("proposal", Integer, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("distinct", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("answer", Text),
+    Column("finish", String, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("tokens", Integer, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("money", Double, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 record = Table(

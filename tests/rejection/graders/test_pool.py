@@ -61,3 +61,32 @@ def test_benchmarks_compare_by_their_own_rules():
     assert get("choice").grade("so (C).", "C").correct
     assert get("numeric").grade("It makes 12 in all", "12").correct
     assert get("exact").grade(" 12 ", "12").correct
+
+
+@pytest.mark.parametrize("profile", ["strict", "dart"])
+@pytest.mark.parametrize(
+    "response",
+    [
+        "1" * 1_000_000,
+        "The answer is " + "1" * 1_000_000,
+        "\\boxed{" + "1" * 499 + "}",
+        "\\boxed{" * 100_000,
+        "." * 1_000_000,
+        "$" + "x" * 500_000 + "$",
+        "the answer is " + "9^" * 500_000,
+        "1 meter " * 100_000,
+        *PATHOLOGICAL,
+    ],
+    ids=["digits", "said-digits", "boxed-digits", "boxes", "dots", "formula", "powers", "units", "factorial", "braces", "sum"],
+)
+def test_no_response_is_right_by_its_length_or_breaks_the_deadline(profile, response):
+    with get(f"{profile}?timeout=2") as grader:
+        begun = time.monotonic()
+        grade = grader.grade(response, "42")
+    assert not grade.correct
+    assert time.monotonic() - begun < 3
+
+
+def test_a_long_response_is_read_at_its_end():
+    with get("dart") as grader:
+        assert grader.grade("So we go on. " * 1000 + "The answer is 42", "42").correct

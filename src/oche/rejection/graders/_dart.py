@@ -15,7 +15,8 @@ from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._tokens import Unreadable
 
-_MAX_LENGTH = 1000
+#: Characters at the end of a response that are read.
+_TAIL = 20_000
 
 
 class Dart(Grader):
@@ -35,14 +36,14 @@ class Dart(Grader):
 
     def extract(self, response: str, facts: Facts) -> str | None:
         """As the evaluator; what follows the last "herefore" is all that counts."""
-        return text_of.extract(response[-_MAX_LENGTH:]) or None
+        return text_of.extract(response[-_TAIL:]) or None
 
     def fast(self, answer: str, facts: Facts) -> Grade:
-        """The verdict; our parser is bounded, so that no worker is needed."""
+        """The verdict; what is parsed and put into normal form is bounded in length, so that no worker is needed."""
         reference = facts.reference if isinstance(facts.reference, str) else ",".join(facts.reference)
         sets = self.sets if self.sets is not None else _asks_for_a_set(facts.text)
-        if len(answer) > _MAX_LENGTH:
-            return Grade(GradeOutcome.UNPARSABLE, answer[:200], f"longer than {_MAX_LENGTH} characters")
+        if len(answer) > text_of.LONGEST:
+            return Grade(GradeOutcome.UNPARSABLE, answer[:200], f"longer than {text_of.LONGEST} characters")
         left, right = text_of.normalize(answer), text_of.normalize(reference)
         try:
             equal, stage = _equal(answer, reference, left, right, sets)

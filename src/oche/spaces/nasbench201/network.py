@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -91,7 +92,7 @@ class NasBench201(nn.Module):
         return to_cell(decisions)
 
 
-def space(**arguments: object) -> Space:
+def space(**arguments: Any) -> Space:
     """The space of `NasBench201` with the given arguments: six decisions, 15,625 points."""
     made = Space(NasBench201, **arguments)
     made.name = "nasbench201"

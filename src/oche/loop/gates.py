@@ -1,0 +1,132 @@
+"""Gated early stopping as pure functions: the verdict on a trial from its measurements and those of earlier trials.
+
+A verdict depends on its arguments only, so it may be asked in any process and again after a resume. It does not decide which trials
+count as earlier, and it stops nothing: the caller does.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from oche.errors import ArgumentError
+
+#: Measurements of one trial: (step, value), in the order of reports; values are maximized.
+Curve = Sequence[tuple[float, float]]
+
+
+class Policy(ABC):
+    """Says whether a trial should stop; policies compose with `&`, `|` and `~`."""
+
+    @abstractmethod
+    def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
+        """True to stop, False to go on, None where the policy has nothing to say yet (its composition keeps three values)."""
+
+    def __and__(self, other: Policy) -> Policy:
+        return _Both(self, other)
+
+    def __or__(self, other: Policy) -> Policy:
+        # Not (neither stops): De Morgan holds for three values too.
+        return ~(~self & ~other)
+
+    def __invert__(self) -> Policy:
+        return _Not(self)
+
+
+@dataclass(frozen=True)
+class _Both(Policy):
+    a: Policy
+    b: Policy
+
+    def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
+        found = (self.a.verdict(curve, earlier), self.b.verdict(curve, earlier))
+        return False if False in found else None if None in found else True
+
+
+@dataclass(frozen=True)
+class _Not(Policy):
+    a: Policy
+
+    def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
+        found = self.a.verdict(curve, earlier)
+        return None if found is None else not found
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """A gate that stops what is below `threshold`; an equal value goes on."""
+
+    step: float
+    threshold: float
+
+    def stops(self, value: float, known: Sequence[float]) -> bool | None:
+        """The verdict on the first measurement in the gate."""
+        return value < self.threshold
+
+
+@dataclass(frozen=True)
+class ByRank:
+    """A gate that stops a trial if at least r earlier measurements in it are strictly better.
+
+    Args:
+        step: Where the gate begins.
+        rank: r, a whole number from 1; or a float in (0, 1], a share of the earlier measurements, rounded half up. A share that
+            rounds to 0 stops everything, so give a trigger of at least 1 / (2 * share).
+        trigger: Earlier measurements that the gate needs before it says anything.
+    """
+
+    step: float
+    rank: int | float
+    trigger: int = 1
+
+    def __post_init__(self) -> None:
+        share = isinstance(self.rank, float) and 0 < self.rank <= 1
+        count = isinstance(self.rank, int) and not isinstance(self.rank, bool) and self.rank >= 1
+        if not share and not count:
+            raise ArgumentError(f"rank: got {self.rank!r}; allowed: a whole number from 1, or a float in (0, 1]")
+        if isinstance(self.trigger, bool) or not isinstance(self.trigger, int) or self.trigger < 0:
+            raise ArgumentError(f"trigger: got {self.trigger!r}; allowed: a whole number from 0")
+
+    def stops(self, value: float, known: Sequence[float]) -> bool | None:
+        """The verdict on the first measurement in the gate; None below the trigger."""
+        if len(known) < self.trigger:
+            return None
+        limit = math.floor(self.rank * len(known) + 0.5) if isinstance(self.rank, float) else self.rank
+        return sum(v > value for v in known) >= limit
+
+
+class Gates(Policy):
+    """Judges a trial once per gate, on its first measurement in the gate; a measurement belongs to the last gate at or below its step.
+
+    Raises:
+        ArgumentError: no gate, or two at one step.
+
+    Source: gated early stopping of PyGlove (Peng et al. 2020, the library); the three values of a verdict are ours.
+
+    Example:
+        >>> Gates([ByRank(step=1, rank=1)]).verdict([(1, 0.2)], [[(1, 0.5)]])
+        True
+    """
+
+    def __init__(self, gates: Sequence[ByValue | ByRank]) -> None:
+        self.gates = tuple(sorted(gates, key=lambda g: g.step))
+        if not gates or len({g.step for g in gates}) != len(gates):
+            raise ArgumentError(f"gates: got steps {[g.step for g in gates]}; allowed: at least one gate, each at a step of its own")
+
+    def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
+        """The verdict of the gate that the latest measurement lies in."""
+        number = self._gate(curve[-1][0]) if curve else -1
+        if number < 0:
+            return None
+        known = [first for c in earlier if (first := self._first(c, number)) is not None]
+        value = self._first(curve, number)
+        assert value is not None
+        return self.gates[number].stops(value, known)
+
+    def _gate(self, step: float) -> int:
+        return sum(g.step <= step for g in self.gates) - 1
+
+    def _first(self, curve: Curve, number: int) -> float | None:
+        return next((value for step, value in curve if self._gate(step) == number), None)

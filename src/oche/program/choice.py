@@ -83,7 +83,7 @@ class Choice(ABC):
 
         Args:
             builder: Resolver of a supernet. It offers `mix(choice, site)` (one softmax over candidates), `merge(choice, site)`
-                (weighted inputs) and `stack(choice, site)` (elastic depth); other choices build their own module from
+                (weighted inputs), `slots(choice, site)` (a list of mixed ops) and `stack(choice, site)` (elastic depth); other choices build their own module from
                 `candidate(choice, site, label)` and `group(key, labels)`.
             site: The place.
         """
@@ -230,13 +230,8 @@ class ManyOf(Choice):
         return Merge(edges, active, len(self.labels), self.merge, site.location)
 
     def relax(self, builder: Any, site: Site) -> Any:
-        """A module that merges all inputs."""
-        if self.merge is None:
-            raise NotRelaxable(
-                f"choice {site.location!r}: got {self.kind} of {self.k} values; allowed in a supernet: oneof, repeat, manyof with merge; "
-                "add merge='sum' if the candidates are parallel inputs"
-            )
-        return builder.merge(self, site)
+        """A module that merges all inputs, or a list of mixed ops, one for each slot."""
+        return builder.slots(self, site) if self.merge is None else builder.merge(self, site)
 
 
 class Repeat(Choice):

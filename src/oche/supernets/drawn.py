@@ -19,8 +19,8 @@ class Gate:
     """How the candidates of one choice count.
 
     Args:
-        weights: `(n,)`, one multiplier per candidate; None where the active candidates count fully.
-        active: Indices of the candidates that are run; None for all.
+        weights: `(n,)`, one multiplier per candidate; None where the active candidates count fully. For a choice of k in order `(k, n)`.
+        active: Indices of the candidates that are run; None for all. For a choice of k in order, one per slot.
     """
 
     weights: Tensor | None = None
@@ -39,6 +39,7 @@ class Slot:
         rebuilt: Arguments that the mixer replaced, empty if the candidates are those of the program.
         keys: Where a layer's arguments are several choices: all their keys. Empty otherwise.
         combos: For each candidate, the index of the label of each key. Empty without `keys`.
+        index: Which slot of a choice of several in order; None for all others.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Slot:
     rebuilt: Mapping[str, Any] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     combos: tuple[tuple[int, ...], ...] = ()
+    index: int | None = None
 
 
 @dataclass
@@ -71,7 +73,8 @@ class Drawn:
     def gate(self, slot: Slot) -> Gate:
         """The gate of a place; where several choices meet in one layer, the product of theirs."""
         if not slot.keys:
-            return self._of(slot.key, slot.location)
+            gate = self._of(slot.key, slot.location)
+            return gate if slot.index is None else _of_slot(gate, slot.index)
         gates = [self._of(key, slot.location) for key in slot.keys]
         kept = [
             i for i, combo in enumerate(slot.combos) if all(g.active is None or c in g.active for g, c in zip(gates, combo, strict=True))
@@ -93,6 +96,12 @@ class Drawn:
             raise ArgumentError(
                 f"draw: got no gate for choice {key!r} at {location!r}; allowed: one per key; the mixer's draw() must cover policy.rows"
             ) from None
+
+
+def _of_slot(gate: Gate, index: int) -> Gate:
+    """The share of one slot in the gate of a choice of several in order."""
+    weights = None if gate.weights is None else gate.weights[index]
+    return Gate(weights, None if gate.active is None else (gate.active[index],))
 
 
 def indices(gate: Gate, n: int) -> tuple[int, ...]:

@@ -123,7 +123,10 @@ class Supernet(nn.Module):
                 drawn.gates[key] = self._forced(row)
             elif self.weighting is not None:
                 gate = drawn.gates[key]
-                drawn.gates[key] = gate if gate.weights is None else Gate(self.weighting(gate.weights), gate.active)
+                if gate.weights is not None:
+                    rows = gate.weights if gate.weights.dim() == 2 else gate.weights[None]
+                    weighted = torch.stack([self.weighting(row) for row in rows])
+                    drawn.gates[key] = Gate(weighted.reshape(gate.weights.shape), gate.active)
         return drawn
 
     def _forced(self, row: Row) -> Gate:
@@ -182,9 +185,25 @@ class Supernet(nn.Module):
 
     # -- points of the space ------------------------------------------------------------------------------------------------
 
-    def derive(self) -> DNA:
-        """The point that the logits stand for."""
-        return self.policy.derive()
+    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+        """The point that the logits stand for, without some labels where there are others."""
+        return self.policy.derive(exclude)
+
+    def arch_state(self) -> dict[str, Any]:
+        """The architecture parameters by key and label, as JSON."""
+        return self.policy.saved()
+
+    def load_arch(self, saved: Mapping[str, Any], strict: bool = True) -> None:
+        """Take architecture parameters from `arch_state` of this supernet, or of one of another depth or width with equal keys.
+
+        Args:
+            saved: From `arch_state`.
+            strict: Refuse keys that only one side has.
+
+        Raises:
+            ArgumentError: the keys, the labels or the number of slots differ.
+        """
+        self.policy.restore(saved, strict)
 
     def child(self, dna: DNA, weights: str = "inherit", seed: int | None = None, **arguments: Any) -> nn.Module:
         """The program of a point, as a module of its own.
@@ -199,7 +218,8 @@ class Supernet(nn.Module):
             ArgumentError: inherited weights do not fit, because the arguments differ or the mixer rebuilt candidates.
         """
         if weights == "fresh":
-            return self.space.build(dna, self.seed if seed is None else seed, **arguments)
+            # In the whole space: decisions that were left out stand at their defaults, as they do in the supernet.
+            return self.space.root.build(self.space.lift(dna), self.seed if seed is None else seed, **arguments)
         if weights != "inherit":
             raise ArgumentError(f"weights: got {weights!r}; allowed: 'inherit', 'fresh'")
         decisions = self.space.decisions(dna)

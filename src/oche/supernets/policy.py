@@ -21,7 +21,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from oche.errors import NotRelaxable
+from oche.errors import ArgumentError, NotRelaxable
 from oche.program import DNA, Space
 from oche.program.spec import Decision, Pick, walk
 from oche.seeds import as_generator, generator
@@ -43,6 +43,8 @@ class Row:
         k: How many are picked.
         kind: `one` (a candidate), `set` (k inputs in any order) or `slots` (k picks in order).
         trained: Whether the row has logits. Rows without any count all candidates alike.
+        distinct: Whether slots take different candidates.
+        is_sorted: Whether slots take candidates in their order.
     """
 
     key: str
@@ -51,6 +53,8 @@ class Row:
     k: int = 1
     kind: str = "one"
     trained: bool = True
+    distinct: bool = True
+    is_sorted: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +75,7 @@ def rows_of(space: Space) -> list[Row]:
         labels = decision.relaxed or decision.labels
         allowed = tuple(labels.index(label) for label in decision.labels)
         kind = "one" if decision.single else "set" if decision.is_sorted and decision.distinct else "slots"
-        rows.setdefault(decision.key, Row(decision.key, labels, allowed, decision.k, kind))
+        rows.setdefault(decision.key, Row(decision.key, labels, allowed, decision.k, kind, True, decision.distinct, decision.is_sorted))
     return list(rows.values())
 
 
@@ -89,6 +93,7 @@ class Policy(nn.Module):
         super().__init__()
         self.space = space
         self.rows: dict[str, Row] = {row.key: row for row in (rows_of(space) if rows is None else rows)}
+        self._excluded: frozenset[str] = frozenset()
         self._names = {key: f"={escape(key)}" for key, row in self.rows.items() if row.trained}
         for key, name in self._names.items():
             self.register_parameter(name, nn.Parameter(_initial(self.rows[key], seed, scale)))
@@ -118,15 +123,17 @@ class Policy(nn.Module):
     # -- draws of single rows, for mixers -----------------------------------------------------------------------------------
 
     def uniform(self, generator: torch.Generator) -> Drawn:
-        """One candidate for each key (k inputs for each choice of inputs), all alike, among those that can be decided."""
+        """One candidate for each key (k for each choice of k), all alike, among those that can be decided."""
         gates: dict[str, Gate] = {}
         for key, row in self.rows.items():
             if row.kind == "one":
                 pick = int(torch.randint(len(row.allowed), (1,), generator=generator))
                 gates[key] = Gate(None, (row.allowed[pick],))
             else:
-                order = torch.randperm(len(row.allowed), generator=generator)[: row.k].tolist()
-                gates[key] = Gate(None, tuple(sorted(row.allowed[i] for i in order)))
+                n = len(row.allowed)
+                drawn = torch.randperm(n, generator=generator) if row.distinct else torch.randint(n, (row.k,), generator=generator)
+                picks = [row.allowed[i] for i in drawn[: row.k].tolist()]
+                gates[key] = Gate(None, tuple(sorted(picks) if row.kind == "set" or row.is_sorted else picks))
         return Drawn(gates)
 
     # -- whole points -------------------------------------------------------------------------------------------------------
@@ -148,12 +155,47 @@ class Policy(nn.Module):
         """The entropy of the distribution over points in nats: sum over decisions of P(active) times their own entropy."""
         return self._entropy(self.space.tree)
 
-    def derive(self) -> DNA:
-        """The point that the logits stand for."""
+    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+        """The point that the logits stand for.
+
+        Args:
+            exclude: Labels that are not taken where there is another one.
+        """
         decisions: dict[str, Any] = {}
-        with torch.no_grad():
-            self._best(self.space.tree, decisions)
+        self._excluded = frozenset(exclude)
+        try:
+            with torch.no_grad():
+                self._best(self.space.tree, decisions)
+        finally:
+            self._excluded = frozenset()
         return self.space.encode_decisions(decisions)
+
+    # -- saving -------------------------------------------------------------------------------------------------------------
+
+    def saved(self) -> dict[str, Any]:
+        """All logits by key and label, as JSON: they fit every program with these decisions, of whatever depth or width."""
+        return {key: {"labels": list(self.rows[key].labels), "logits": self.logits(key).detach().tolist()} for key in self._names}
+
+    @torch.no_grad()
+    def restore(self, saved: Mapping[str, Any], strict: bool = True) -> None:
+        """Take logits that were saved, from this program or another one.
+
+        Args:
+            saved: From `saved`.
+            strict: Refuse keys that only one side has; otherwise those that both have are taken.
+
+        Raises:
+            ArgumentError: the keys, the labels or the number of slots differ.
+        """
+        if strict and set(saved) != set(self._names):
+            more, less = sorted(set(saved) - set(self._names)), sorted(set(self._names) - set(saved))
+            raise ArgumentError(
+                f"saved logits: got keys {more} that are not here, and none for {less}; allowed: the same keys; use strict=False to take "
+                "those that both have"
+            )
+        taken = {key: _by_label(key, saved[key], self.rows[key]) for key in self._names if key in saved}
+        for key, values in taken.items():
+            self.logits(key).copy_(values)
 
     def _masked(self, pick: Pick, slot: int, taken: Sequence[int]) -> Tensor:
         """Log-probabilities over decidable labels for one slot, given what earlier slots took."""
@@ -236,7 +278,8 @@ class Policy(nn.Module):
 
     def _best_slots(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
         p = self._decidable(row)
-        chosen = _assign(np.log(p), pick)
+        with np.errstate(divide="ignore"):
+            chosen = _assign(np.log(p), pick)
         _decide(pick, chosen, decisions)
         score = 1.0
         for slot, c in enumerate(chosen):
@@ -245,8 +288,9 @@ class Policy(nn.Module):
 
     def _decidable(self, row: Row) -> np.ndarray:
         """Softmax over all candidates, of which those that can be decided are kept."""
-        p = torch.softmax(self.logits(row.key).detach().double().cpu(), -1).numpy()
-        return p[..., list(row.allowed)]
+        p = torch.softmax(self.logits(row.key).detach().double().cpu(), -1).numpy()[..., list(row.allowed)]
+        kept = [row.labels[i] not in self._excluded for i in row.allowed]
+        return p * kept if sum(kept) >= (row.k if row.distinct else 1) else p
 
 
 def _initial(row: Row, seed: int, scale: float) -> Tensor:
@@ -255,6 +299,17 @@ def _initial(row: Row, seed: int, scale: float) -> Tensor:
 
     values = np.stack([column(label) for label in row.labels], -1) * scale
     return torch.tensor(values if row.kind == "slots" else values[0], dtype=torch.float32)
+
+
+def _by_label(key: str, saved: Mapping[str, Any], row: Row) -> Tensor:
+    """Saved logits in the order of a row's labels."""
+    values = torch.tensor(saved["logits"], dtype=torch.float32)
+    if set(saved["labels"]) != set(row.labels) or values.shape != row.shape:
+        raise ArgumentError(
+            f"saved logits of {key!r}: got labels {', '.join(saved['labels'])} and shape {tuple(values.shape)}; allowed: "
+            f"{', '.join(row.labels)} and {row.shape}"
+        )
+    return values[..., [saved["labels"].index(label) for label in row.labels]]
 
 
 def _picks(tree: Sequence[Decision]) -> Iterable[Pick]:

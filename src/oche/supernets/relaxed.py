@@ -151,7 +151,8 @@ class Mixed(Relaxed):
         if self.slot.keys:
             chosen = ",".join(decisions[key] for key in self.slot.keys)
         else:
-            chosen = decisions[self.slot.key]
+            taken = decisions[self.slot.key]
+            chosen = taken if self.slot.index is None else taken[self.slot.index]
         return copy.deepcopy(self.get_submodule(f"={escape(chosen)}"), memo)
 
 

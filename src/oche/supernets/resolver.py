@@ -59,6 +59,9 @@ class SuperResolver(Resolver):
             return choice.child(self, site, self._lifted[site.location])
         if choice.decides and site.key in self.space.fixed:
             return choice.child(self, site, self.space.fixed[site.key])
+        if choice.decides and site.key in self.space.root.keys and site.key not in self.space.keys:
+            self.notes[site.location] = f"left out of the space: stands at its default, {choice.default}"
+            return choice.child(self, site, choice.default)
         return choice.relax(self, site)
 
     # -- what choices are made of -------------------------------------------------------------------------------------------
@@ -82,6 +85,27 @@ class SuperResolver(Resolver):
         positions = [choice.labels.index(label) for label in labels]
         slot = Slot(site.key, site.location, labels, choice.given)
         return Merged(slot, modules, self.runtime, choice.k, choice.merge or "sum", positions, len(choice.labels))
+
+    def slots(self, choice: ManyOf, site: Site) -> list[nn.Module]:
+        """A mixed op for each slot of a choice of several in order; one row of logits a slot.
+
+        Raises:
+            NotRelaxable: the picks are a set: their slots have no logits of their own.
+        """
+        if choice.is_sorted and choice.distinct and choice.k > 1:
+            raise NotRelaxable(
+                f"choice {site.location!r}: got {choice.kind} of a set of {choice.k}; allowed in a supernet: oneof, repeat, permutate, manyof "
+                "in order, manyof with merge; add merge='sum' if the candidates are parallel inputs, or use sorted=False"
+            )
+        labels = self.labels(choice, site)
+        self._add(Row(site.key, labels, tuple(range(len(labels))), choice.k, "slots", True, choice.distinct, choice.is_sorted))
+        return [
+            self._mixed(
+                Slot(site.key, f"{site.location}[{i}]", labels, choice.given, index=i),
+                lambda label, i=i, **overrides: self._module(choice, site, label, i, **overrides),
+            )
+            for i in range(choice.k)
+        ]
 
     def stack(self, choice: Repeat, site: Site) -> nn.Module:
         """As many layers as the largest allowed count."""
@@ -194,11 +218,11 @@ class SuperResolver(Resolver):
         if candidates.note:
             self.notes[slot.location] = candidates.note
         kept = {} if candidates.whole else rebuilt
-        slot = Slot(slot.key, slot.location, slot.labels, slot.given, kept, slot.keys, slot.combos)
+        slot = Slot(slot.key, slot.location, slot.labels, slot.given, kept, slot.keys, slot.combos, slot.index)
         return Mixed(slot, candidates.modules, self.runtime, self.mixer, candidates.note)
 
-    def _module(self, choice: Choice, site: Site, label: str, **overrides: Any) -> nn.Module:
-        return _as_module(self.candidate(choice, site, label, **overrides), f"choice {site.location!r}, candidate {label!r}")
+    def _module(self, choice: Choice, site: Site, label: str, index: int | None = None, **overrides: Any) -> nn.Module:
+        return _as_module(self.candidate(choice, site, label, index, **overrides), f"choice {site.location!r}, candidate {label!r}")
 
     def _add(self, row: Row) -> None:
         self.rows.setdefault(row.key, row)

@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from oche.program import Space
 
 registry = Registry("space", "oche.spaces")
+registry.register(
+    "nasbench101", "oche.spaces.nasbench101.network:space", "image cells that are graphs of up to seven vertices, 509,607,936 points"
+)
 registry.register("nasbench201", "oche.spaces.nasbench201.network:space", "image cells of six edges with five operations, 15,625 points")
+
+registry.register(
+    "nats-topology", "oche.spaces.nasbench201.network:nats_topology", "the topology space of NATS-Bench: the cells of nasbench201"
+)
 
 #: Builders of a network from its architecture in text form.
 networks = Registry("network", "oche.networks")
+networks.register("nasbench101", "oche.spaces.nasbench101.network:network", "from a cell as JSON of matrix and ops")
 networks.register("nasbench201", "oche.spaces.nasbench201.network:network", "from a cell |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+
+networks.register("nats-topology", "oche.spaces.nasbench201.network:network", "as nasbench201")
 
 #: Benchmarks that are looked up instead of trained.
 tables = Registry("table", "oche.tables")
@@ -51,7 +61,7 @@ def network(name: str, **arguments: Any) -> nn.Module:
 
     Args:
         name: Name of its space.
-        **arguments: The architecture in text form (`cell` for `nasbench201`), `seed`, and arguments of the program.
+        **arguments: The architecture in text form (`cell` for `nasbench101` and `nasbench201`), `seed`, and arguments of the program.
 
     Raises:
         UnknownNameError: no such network.

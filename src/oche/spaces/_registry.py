@@ -33,9 +33,14 @@ networks.register("nats-topology", "oche.spaces.nasbench201.network:network", "a
 
 #: Benchmarks that are looked up instead of trained.
 tables = Registry("table", "oche.tables")
+tables.register("nasbench101", "oche.spaces.nasbench101.table:table", "accuracies of 423,624 cells on CIFAR-10")
 tables.register("nasbench201", "oche.spaces.nasbench201.table:table", "accuracies of all 15,625 cells on three data sets")
 
-_IMPORTERS = {"nasbench201": "oche.spaces.nasbench201.table:import_table"}
+tables.register("nats-topology", "oche.spaces.nasbench201.table:table", "as nasbench201: the cells are the same")
+
+#: Modules of tables with their own file: `find` and `import_table`.
+_MODULES = {"nasbench201": "oche.spaces.nasbench201.table", "nasbench101": "oche.spaces.nasbench101.table"}
+_FILE_OF = {"nats-topology": "nasbench201"}
 
 
 def names() -> list[str]:
@@ -87,7 +92,17 @@ def import_table(name: str, path: str | os.PathLike[str]) -> Path:
         UnknownNameError: no such table.
         DataError: the file is not that table; nothing is kept then.
     """
-    found = next((target for key, target in _IMPORTERS.items() if canonical(key) == canonical(name)), None)
-    if found is None:
-        raise unknown("table", name, _IMPORTERS)
-    return load(found)(path)
+    return _of(name, "import_table")(path)
+
+
+def find_tables() -> dict[str, Path | None]:
+    """Where the file of each tabular benchmark lies, by name; None where there is none."""
+    return {name: load(f"{module}:find")() for name, module in _MODULES.items()}
+
+
+def _of(name: str, function: str) -> Any:
+    known = {canonical(key): module for key, module in _MODULES.items()}
+    known |= {canonical(key): _MODULES[owner] for key, owner in _FILE_OF.items()}
+    if canonical(name) not in known:
+        raise unknown("table", name, [*_MODULES, *_FILE_OF])
+    return load(f"{known[canonical(name)]}:{function}")

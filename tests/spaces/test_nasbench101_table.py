@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cli.conftest import run_oche
 from tests.spaces.made_nasbench101 import crc32c, frame, graph, masked, record, write
 
 import oche
@@ -204,3 +205,17 @@ class _Recording:
 
     def report(self, child, seed):
         return oche.Feedback(reward=self.score(child), metrics={self.metric: self.score(child)})
+
+
+def test_the_command_line_imports_and_lists_it(cache: Path):
+    file = write(cache / "small.tfrecord", RECORDS)
+    done = run_oche("data", "import", "NAS-Bench-101", str(file), "--json", env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    assert done.returncode == 0, done.stderr
+    path = json.loads(done.stdout)["path"]
+    listed = run_oche("data", "list", "--json", env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    assert {"name": "nasbench101", "path": path} in json.loads(listed.stdout)["tables"]
+    file.write_bytes(file.read_bytes()[:-1])
+    done = run_oche("data", "import", "nasbench101", str(file), env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    assert done.returncode != 0
+    assert "end of the file" in done.stderr
+    assert "Traceback" not in done.stderr

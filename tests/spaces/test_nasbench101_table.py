@@ -208,14 +208,14 @@ class _Recording:
 
 
 def test_the_command_line_imports_and_lists_it(cache: Path):
-    file = write(cache / "small.tfrecord", RECORDS)
-    done = run_oche("data", "import", "NAS-Bench-101", str(file), "--json", env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    file, env = write(cache / "small.tfrecord", RECORDS), {"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""}
+    done = run_oche("data", "import", "NAS-Bench-101", str(file), "--json", cwd=cache, env=env)
     assert done.returncode == 0, done.stderr
     path = json.loads(done.stdout)["path"]
-    listed = run_oche("data", "list", "--json", env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    listed = run_oche("data", "list", "--json", cwd=cache, env=env)
     assert {"name": "nasbench101", "path": path} in json.loads(listed.stdout)["tables"]
     file.write_bytes(file.read_bytes()[:-1])
-    done = run_oche("data", "import", "nasbench101", str(file), env={"OCHE_CACHE": str(cache / "cache"), "OCHE_DATA": ""})
+    done = run_oche("data", "import", "nasbench101", str(file), cwd=cache, env=env)
     assert done.returncode != 0
     assert "end of the file" in done.stderr
     assert "Traceback" not in done.stderr

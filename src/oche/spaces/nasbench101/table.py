@@ -237,7 +237,8 @@ def import_table(path: str | os.PathLike[str]) -> Path:
         logger.warning("table 'nasbench101': %s has %d of the %d cells of the release", path, rows, ROWS)
     target = files.cache_dir() / "data" / FILE
     with files.atomic(target) as temporary, temporary.open("wb") as written:
-        np.savez_compressed(written, **arrays)
+        save: Any = np.savez_compressed
+        save(written, **arrays)
     return target
 
 

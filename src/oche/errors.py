@@ -50,6 +50,10 @@ class ShapeMismatch(SpaceError):
     """Candidates of one choice gave outputs of unequal shapes."""
 
 
+class SkipTrial(SpaceError):
+    """A point of a space is no valid program. Raised while a child is made or evaluated, it ends the trial as skipped, without a reward."""
+
+
 class BudgetError(ArgumentError):
     """A budget is empty, negative or does not fit the algorithm."""
 

@@ -193,7 +193,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes):
 
 def test_an_unknown_table_is_named():
     with pytest.raises(UnknownNameError, match="did you mean 'nasbench201'"):
-        spaces.import_table("nasbench101", "x")
+        spaces.import_table("nasbench301", "x")
     with pytest.raises(UnknownNameError, match="nasbench201"):
         spaces.table("nasbench999")
 

@@ -19,19 +19,19 @@ def list_(as_json: option.Json = False, quiet: option.Quiet = False) -> None:
 
     Example: oche data list
     """
-    from oche.spaces.nasbench201 import table
+    from oche.spaces import find_tables
     from oche.training.data import registry
 
     out = Output(as_json, quiet)
     entries = list(registry.entries())
-    found = table.find()
+    found = find_tables()
     rows = [("data set", e.name, e.summary) for e in entries]
-    rows.append(("table", "nasbench201", str(found) if found else "not found; run: oche data import nasbench201 FILE"))
+    rows += [("table", name, str(path or f"not found; run: oche data import {name} FILE")) for name, path in found.items()]
     out.table(("kind", "name", "what"), rows)
     if not out.chatty:
         value = {
             "data": [{"name": e.name, "summary": e.summary} for e in entries],
-            "tables": [{"name": "nasbench201", "path": str(found) if found else None}],
+            "tables": [{"name": name, "path": str(path) if path else None} for name, path in found.items()],
         }
         out.result(value, "\n".join(name for _, name, _ in rows))
 
@@ -57,8 +57,8 @@ def info(
 
 @command.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help="Table, e.g. nasbench201.")],
-    file: Annotated[Path, typer.Argument(help="The file, plain or gzip.")],
+    name: Annotated[str, typer.Argument(help="Table: nasbench101 or nasbench201.")],
+    file: Annotated[Path, typer.Argument(help="The file as it was released, plain or gzip.")],
     as_json: option.Json = False,
     quiet: option.Quiet = False,
 ) -> None:

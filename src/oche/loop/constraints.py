@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from oche.errors import ArgumentError, OcheError, SpaceError
+from oche.errors import ArgumentError, OcheError, SkipTrial, SpaceError
 from oche.files import digest
 from oche.loop.contracts import AskTell, Budget, Cost, Feedback, Proposal
 from oche.program import DNA, Space
@@ -81,6 +81,8 @@ class Constraint:
         for name, cost, limit in self._costs():
             try:
                 value = cost(space, dna)
+            except SkipTrial as error:
+                return str(error)
             except OcheError:
                 raise
             except Exception as error:

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SpaceError
+from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SkipTrial, SpaceError
 from oche.loop.asktell_run import AskTellRun
 from oche.loop.constraints import Constraint, as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.gates import Policy
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
-from oche.loop.workbench import as_factory, as_feedback
+from oche.loop.workbench import as_factory, as_feedback, skipped
 from oche.program import Space, as_space
 from oche.store.store import BaseStore, as_store
 
@@ -226,8 +226,13 @@ def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None
         if run.done or run.waiting is None:
             logger.info("run %s (%s) has its %d trials already", run.id, run.plan.name, run.told)
         while (trial := run.waiting) is not None:
+            try:
+                child = space.decode(trial.dna, seed=trial.seed)
+            except SkipTrial as error:
+                _take(run, skipped(error))
+                continue
             current = TrialFeedback(run, trial, policy, curves)
-            yield space.decode(trial.dna, seed=trial.seed), current
+            yield child, current
             if current.feedback is None:
                 raise MissingFeedback(
                     f"trial {current.number}: got no feedback before the next one; "

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from oche import seeds
-from oche.errors import ArgumentError, FeedbackError, ResumeError
+from oche.errors import ArgumentError, FeedbackError, ResumeError, SkipTrial
 from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
 from oche.loop.messages import Advance, Advanced, Draw, Evaluate, Propose, Report
@@ -90,12 +90,11 @@ class Workbench:
 
     def __call__(self, message: Any) -> Any:
         """Do what one message says."""
-        if isinstance(message, Evaluate):
-            child = self.task.child(self.space, message.dna, message.seed, final=False)
-            return as_feedback(self.task.evaluate(child, message.seed))
-        if isinstance(message, Report):
-            child = self.task.child(self.space, message.dna, message.seed, final=True)
-            return as_feedback(self.task.report(child, message.seed))
+        if isinstance(message, (Evaluate, Report)):
+            try:
+                return self._try(message)
+            except SkipTrial as error:
+                return skipped(error)
         if isinstance(message, Draw):
             return [as_feedback(f) for f in self.task.draw(self.space, message.items)]
         if isinstance(message, Advance):
@@ -103,6 +102,11 @@ class Workbench:
         if isinstance(message, Propose):
             return self._propose(message)
         raise TypeError(f"unknown message {message!r}")
+
+    def _try(self, message: Evaluate | Report) -> Feedback:
+        final = isinstance(message, Report)
+        child = self.task.child(self.space, message.dna, message.seed, final=final)
+        return as_feedback((self.task.report if final else self.task.evaluate)(child, message.seed))
 
     def _advance(self, message: Advance) -> Advanced:
         algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
@@ -155,6 +159,11 @@ def load_state(path: str) -> Any:
     import torch
 
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def skipped(error: SkipTrial) -> Feedback:
+    """The feedback of a point that is no valid program: a trial without a reward. It counts as a trial, so that every budget ends."""
+    return Feedback(status="skipped", reason=str(error))
 
 
 def as_feedback(value: Any) -> Feedback:

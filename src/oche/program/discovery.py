@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from oche.errors import OcheError, SpaceError, unknown
+from oche.errors import OcheError, SkipTrial, SpaceError, unknown
 from oche.program.resolver import Collect
 from oche.program.spec import Decision, Pick, unify, walk
 
@@ -104,7 +104,7 @@ def _collect(program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Map
         collector = Collect(fixed, forced)
         try:
             with torch.device("meta"):
-                collector.run(program, arguments, plain)
+                _run(collector, program, arguments, plain)
             return collector
         except OcheError:
             raise
@@ -112,9 +112,14 @@ def _collect(program: Any, arguments: Mapping[str, Any], plain: bool, fixed: Map
             # Programs that read numbers out of tensors while they are built cannot run on the meta device.
             _log.debug("program cannot run on the meta device (%s); running it on the CPU", error)
     collector = Collect(fixed, forced)
-    with contextlib.nullcontext():
-        collector.run(program, arguments, plain)
+    _run(collector, program, arguments, plain)
     return collector
+
+
+def _run(collector: Collect, program: Any, arguments: Mapping[str, Any], plain: bool) -> None:
+    # A program that finds itself invalid has met its choices all the same.
+    with contextlib.suppress(SkipTrial):
+        collector.run(program, arguments, plain)
 
 
 def _condition(decisions: list[Decision], location: str, under: list[list[Decision]], deep: bool = False) -> list[Decision]:

@@ -5,9 +5,11 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "find_tables": "oche.spaces._registry:find_tables",
         "get": "oche.spaces._registry:get",
         "import_table": "oche.spaces._registry:import_table",
         "names": "oche.spaces._registry:names",
+        "nasbench101": "oche.spaces.nasbench101",
         "nasbench201": "oche.spaces.nasbench201",
         "network": "oche.spaces._registry:network",
         "networks": "oche.spaces._registry:networks",

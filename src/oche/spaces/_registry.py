@@ -15,17 +15,32 @@ if TYPE_CHECKING:
     from oche.program import Space
 
 registry = Registry("space", "oche.spaces")
+registry.register(
+    "nasbench101", "oche.spaces.nasbench101.network:space", "image cells that are graphs of up to seven vertices, 509,607,936 points"
+)
 registry.register("nasbench201", "oche.spaces.nasbench201.network:space", "image cells of six edges with five operations, 15,625 points")
+
+registry.register(
+    "nats-topology", "oche.spaces.nasbench201.network:nats_topology", "the topology space of NATS-Bench: the cells of nasbench201"
+)
 
 #: Builders of a network from its architecture in text form.
 networks = Registry("network", "oche.networks")
+networks.register("nasbench101", "oche.spaces.nasbench101.network:network", "from a cell as JSON of matrix and ops")
 networks.register("nasbench201", "oche.spaces.nasbench201.network:network", "from a cell |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+
+networks.register("nats-topology", "oche.spaces.nasbench201.network:network", "as nasbench201")
 
 #: Benchmarks that are looked up instead of trained.
 tables = Registry("table", "oche.tables")
+tables.register("nasbench101", "oche.spaces.nasbench101.table:table", "accuracies of 423,624 cells on CIFAR-10")
 tables.register("nasbench201", "oche.spaces.nasbench201.table:table", "accuracies of all 15,625 cells on three data sets")
 
-_IMPORTERS = {"nasbench201": "oche.spaces.nasbench201.table:import_table"}
+tables.register("nats-topology", "oche.spaces.nasbench201.table:table", "as nasbench201: the cells are the same")
+
+#: Modules of tables with their own file: `find` and `import_table`.
+_MODULES = {"nasbench201": "oche.spaces.nasbench201.table", "nasbench101": "oche.spaces.nasbench101.table"}
+_FILE_OF = {"nats-topology": "nasbench201"}
 
 
 def names() -> list[str]:
@@ -51,7 +66,7 @@ def network(name: str, **arguments: Any) -> nn.Module:
 
     Args:
         name: Name of its space.
-        **arguments: The architecture in text form (`cell` for `nasbench201`), `seed`, and arguments of the program.
+        **arguments: The architecture in text form (`cell` for `nasbench101` and `nasbench201`), `seed`, and arguments of the program.
 
     Raises:
         UnknownNameError: no such network.
@@ -77,7 +92,17 @@ def import_table(name: str, path: str | os.PathLike[str]) -> Path:
         UnknownNameError: no such table.
         DataError: the file is not that table; nothing is kept then.
     """
-    found = next((target for key, target in _IMPORTERS.items() if canonical(key) == canonical(name)), None)
-    if found is None:
-        raise unknown("table", name, _IMPORTERS)
-    return load(found)(path)
+    return _of(name, "import_table")(path)
+
+
+def find_tables() -> dict[str, Path | None]:
+    """Where the file of each tabular benchmark lies, by name; None where there is none."""
+    return {name: load(f"{module}:find")() for name, module in _MODULES.items()}
+
+
+def _of(name: str, function: str) -> Any:
+    known = {canonical(key): module for key, module in _MODULES.items()}
+    known |= {canonical(key): _MODULES[owner] for key, owner in _FILE_OF.items()}
+    if canonical(name) not in known:
+        raise unknown("table", name, [*_MODULES, *_FILE_OF])
+    return load(f"{known[canonical(name)]}:{function}")

@@ -99,6 +99,16 @@ def space(**arguments: Any) -> Space:
     return made
 
 
+def nats_topology(**arguments: Any) -> Space:
+    """The topology space of NATS-Bench: the program and the cells of NAS-Bench-201 under their later name.
+
+    Source: Dong et al. 2021 (NATS-Bench), section 3.1.
+    """
+    made = space(**arguments)
+    made.name = "nats-topology"
+    return made
+
+
 def network(cell: str, seed: int = 0, **arguments: object) -> nn.Module:
     """The network of one cell.
 

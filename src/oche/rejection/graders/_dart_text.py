@@ -19,30 +19,10 @@ _SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 _AT_END = _EDGE + "([{\\" + _SPACE
 _AT_START = re.compile(r"(?:[\s!)\]}" + re.escape(_EDGE) + r"]|\\\\)*+")
 _FUNCTIONS = "sinh|cosh|tanh|coth|sech|csch|sin|cos|tan|cot|sec|csc|log|ln|exp"
-_STYLES = [
-    "textbf",
-    "textit",
-    "textsl",
-    "texttt",
-    "textsc",
-    "textsf",
-    "textrm",
-    "mathrm",
-    "mathbf",
-    "mathit",
-    "mathsf",
-    "mathtt",
-    "mathbb",
-    "mathcal",
-    "mathscr",
-    "mathfrak",
-    "bm",
-    "emph",
-    "underline",
-    "overline",
-    "text",
-    "mbox",
-]
+_STYLES = (
+    "textbf", "textit", "textsl", "texttt", "textsc", "textsf", "textrm", "mathrm", "mathbf", "mathit", "mathsf",
+    "mathtt", "mathbb", "mathcal", "mathscr", "mathfrak", "bm", "emph", "underline", "overline", "text", "mbox",
+)  # fmt: skip
 _GONE = (
     "\n", "\t", "approximately", "'", '"', "\\$", "$", "￥", "£", "€", "{,}", "\\!", "\\,", "\\:", "\\;", "\\qquad", "\\quad", "\\space",
     "\\thinspace", "\\medspace", "\\thickspace", "~,", "\\ ", "\\\\%", "\\%", "%", "\\left", "\\right", "^{\\circ}", "^\\circ",
@@ -52,75 +32,17 @@ _REPLACED = (
     ("infinity", "\\infty"), ("+\\infty", "\\infty"), ("tfrac", "frac"), ("dfrac", "frac"), ("\\approx", "="), ("\\times", "*"),
     ("\\cdot", "*"), ("{.", "{0."), (" .", " 0."), (":", "/"),
 )  # fmt: skip
-_UNITS = [
-    "hour",
-    "minute",
-    "min",
-    "sec",
-    "second",
-    "day",
-    "week",
-    "month",
-    "year",
-    "meter",
-    "mile",
-    "kg",
-    "mg",
-    "g",
-    "t",
-    "ton",
-    "nm",
-    "pm",
-    "um",
-    "μm",
-    "m",
-    "cm",
-    "mm",
-    "dm",
-    "km",
-    "kilometer",
-    "inch",
-    "feet",
-    "piece",
-    "bit",
-    "hz",
-    "Hz",
-    "m/s",
-    "km/s",
-    "m/(min^2)",
-    "billion",
-    "eV",
-    "V",
-    "C",
-    "s",
-    "a\\.?m\\.?",
-    "(?<!\\\\)p\\.?m\\.?",
-]
+_UNITS = (
+    "hour", "minute", "min", "sec", "second", "day", "week", "month", "year", "meter", "mile", "kg", "mg", "g",
+    "t", "ton", "nm", "pm", "um", "μm", "m", "cm", "mm", "dm", "km", "kilometer", "inch", "feet", "piece", "bit",
+    "hz", "Hz", "m/s", "km/s", "m/(min^2)", "billion", "eV", "V", "C", "s", "a\\.?m\\.?", "(?<!\\\\)p\\.?m\\.?",
+)  # fmt: skip
 _UNIT_PATTERNS = [re.compile(rf"(?<=[-\d.*^{{}}]){unit}e?s?$") for unit in _UNITS]
 _UNIT_LENGTH = 24
-_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
+_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
 _TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")

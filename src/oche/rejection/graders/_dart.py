@@ -15,8 +15,8 @@ from oche.rejection.graders._grade import Facts, Grade, GradeOutcome, Grader
 from oche.rejection.graders._parse import Tree, parse
 from oche.rejection.graders._tokens import Unreadable
 
-#: Characters at the end of a response that are read.
-_TAIL = 20_000
+#: Larger sets are compared in a worker: pairing costs their square.
+_MAX_ITEMS = 12
 
 
 class Dart(Grader):
@@ -36,20 +36,28 @@ class Dart(Grader):
 
     def extract(self, response: str, facts: Facts) -> str | None:
         """As the evaluator; what follows the last "herefore" is all that counts."""
-        return text_of.extract(response[-_TAIL:]) or None
+        return text_of.extract(response) or None
 
-    def fast(self, answer: str, facts: Facts) -> Grade:
-        """The verdict; what is parsed and put into normal form is bounded in length, so that no worker is needed."""
-        reference = facts.reference if isinstance(facts.reference, str) else ",".join(facts.reference)
-        sets = self.sets if self.sets is not None else _asks_for_a_set(facts.text)
+    def fast(self, answer: str, facts: Facts) -> Grade | None:
+        """The verdict, or None for a comparison of large sets; anything else is bounded in length, depth and size."""
         if len(answer) > text_of.LONGEST:
             return Grade(GradeOutcome.UNPARSABLE, answer[:200], f"longer than {text_of.LONGEST} characters")
+        return None if self._sets(facts) and answer.count(",") + answer.count("or") >= _MAX_ITEMS else self.slow(answer, facts)
+
+    def slow(self, answer: str, facts: Facts) -> Grade:
+        """The verdict."""
+        reference = facts.reference if isinstance(facts.reference, str) else ",".join(facts.reference)
         left, right = text_of.normalize(answer), text_of.normalize(reference)
         try:
-            equal, stage = _equal(answer, reference, left, right, sets)
+            equal, stage = _equal(answer, reference, left, right, self._sets(facts))
         except Unreadable as error:
             return Grade(GradeOutcome.UNPARSABLE, answer, str(error), 0.0, left, right)
+        except TooLarge as error:
+            return Grade(GradeOutcome.UNPARSABLE, answer, f"{error} too large to compute", 0.0, left, right)
         return Grade(GradeOutcome.CORRECT if equal else GradeOutcome.WRONG, answer, stage, 0.0, left, right)
+
+    def _sets(self, facts: Facts) -> bool:
+        return self.sets if self.sets is not None else _asks_for_a_set(facts.text)
 
 
 def _asks_for_a_set(question: str) -> bool:
@@ -61,6 +69,7 @@ def _equal(answer: str, reference: str, left: str, right: str, sets: bool) -> tu
 
     Raises:
         Unreadable: where the evaluator raises.
+        TooLarge: where the evaluator runs into its limit.
     """
     one, other = text_of.moment(answer), text_of.moment(reference)
     if one is not None and one == other:
@@ -136,5 +145,5 @@ def _trees(first: Tree, second: Tree) -> bool:
 
         values = [numeric(t, {}, mp) for t in (first, second)]
         return bool(abs(values[0] - values[1]) <= max(1e-9 * abs(values[1]), 1e-8))
-    except (TooLarge, NoValue, KeyError, ZeroDivisionError, ValueError, OverflowError, TypeError):
+    except (NoValue, KeyError, ZeroDivisionError, ValueError, OverflowError, TypeError):
         return False

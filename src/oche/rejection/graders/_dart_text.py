@@ -1,42 +1,28 @@
 """How the DART-Math evaluator reads text: extraction and normal form, its oddities included. Pure functions.
 
-Facts from the evaluator of hkust-nlp/dart-math; written anew here, without its `eval`.
+Facts from the evaluator of hkust-nlp/dart-math; written anew here, without its `eval`. Every step takes time that grows with the
+length alone, so that responses are never cut: what looks for a run of characters looks once per run (possessive repeats, lookbehinds).
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
+from collections.abc import Iterable
 from datetime import datetime
 
-#: Longer answers have no normal form: the rules for units take time that grows with the cube of the length.
-LONGEST = 500
+#: Longer answers have no normal form; fifty times the longest reference of the known sets.
+LONGEST = 20_000
 
 _EDGE = ":./,#?$\"'"
+_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_AT_END = _EDGE + "([{\\" + _SPACE
+_AT_START = re.compile(r"(?:[\s!)\]}" + re.escape(_EDGE) + r"]|\\\\)*+")
 _FUNCTIONS = "sinh|cosh|tanh|coth|sech|csch|sin|cos|tan|cot|sec|csc|log|ln|exp"
-_STYLES = [
-    "textbf",
-    "textit",
-    "textsl",
-    "texttt",
-    "textsc",
-    "textsf",
-    "textrm",
-    "mathrm",
-    "mathbf",
-    "mathit",
-    "mathsf",
-    "mathtt",
-    "mathbb",
-    "mathcal",
-    "mathscr",
-    "mathfrak",
-    "bm",
-    "emph",
-    "underline",
-    "overline",
-    "text",
-    "mbox",
-]
+_STYLES = (
+    "textbf", "textit", "textsl", "texttt", "textsc", "textsf", "textrm", "mathrm", "mathbf", "mathit", "mathsf",
+    "mathtt", "mathbb", "mathcal", "mathscr", "mathfrak", "bm", "emph", "underline", "overline", "text", "mbox",
+)  # fmt: skip
 _GONE = (
     "\n", "\t", "approximately", "'", '"', "\\$", "$", "￥", "£", "€", "{,}", "\\!", "\\,", "\\:", "\\;", "\\qquad", "\\quad", "\\space",
     "\\thinspace", "\\medspace", "\\thickspace", "~,", "\\ ", "\\\\%", "\\%", "%", "\\left", "\\right", "^{\\circ}", "^\\circ",
@@ -46,81 +32,34 @@ _REPLACED = (
     ("infinity", "\\infty"), ("+\\infty", "\\infty"), ("tfrac", "frac"), ("dfrac", "frac"), ("\\approx", "="), ("\\times", "*"),
     ("\\cdot", "*"), ("{.", "{0."), (" .", " 0."), (":", "/"),
 )  # fmt: skip
-_UNITS = [
-    "hour",
-    "minute",
-    "min",
-    "sec",
-    "second",
-    "day",
-    "week",
-    "month",
-    "year",
-    "meter",
-    "mile",
-    "kg",
-    "mg",
-    "g",
-    "t",
-    "ton",
-    "nm",
-    "pm",
-    "um",
-    "μm",
-    "m",
-    "cm",
-    "mm",
-    "dm",
-    "km",
-    "kilometer",
-    "inch",
-    "feet",
-    "piece",
-    "bit",
-    "hz",
-    "Hz",
-    "m/s",
-    "km/s",
-    "m/(min^2)",
-    "billion",
-    "eV",
-    "V",
-    "C",
-    "s",
-    "a\\.?m\\.?",
-    "(?<!\\\\)p\\.?m\\.?",
-]
-_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
+_UNITS = (
+    "hour", "minute", "min", "sec", "second", "day", "week", "month", "year", "meter", "mile", "kg", "mg", "g",
+    "t", "ton", "nm", "pm", "um", "μm", "m", "cm", "mm", "dm", "km", "kilometer", "inch", "feet", "piece", "bit",
+    "hz", "Hz", "m/s", "km/s", "m/(min^2)", "billion", "eV", "V", "C", "s", "a\\.?m\\.?", "(?<!\\\\)p\\.?m\\.?",
+)  # fmt: skip
+_UNIT_PATTERNS = [re.compile(rf"(?<=[-\d.*^{{}}]){unit}e?s?$") for unit in _UNITS]
+_UNIT_LENGTH = 24
+_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
 _TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_LONGEST_MOMENT = 40
+# A formula holds no start of another one: then no text is looked at twice.
+_FORMULA = re.compile(r"\$([^$]++)\$|\\\(((?:(?!\\[()]).)++)\\\)")
+_NUMBER = re.compile(r"-?(?:\d++(?:\.\d++)?|\.\d++)")
+_TAIL_ZEROS = re.compile(r"(?<!\d)(\d++)\.0++(?=\D|$)")
+_PLUS_MINUS = re.compile(r"\\(?:pm|mp)")
+_TERMS = re.compile(r"[\w.\\{}+\-*^]++")
 _HEAD = re.compile(r"^([a-z]|[A-Z]{2}|\\?[a-z]+)\^?\{?-?('|\\prime|\d)*\}?(\(-?([\d.]+|[a-z])?\))?$")
 
 
 def moment(text: str) -> str | None:
     """A date, a time or both in one spelling; None for anything else."""
+    if len(text) > _LONGEST_MOMENT:
+        return None
     both = (f"{d} {t}" for d in _DATES for t in _TIMES[:2])
     for form in (*_DATES, *both, *_TIMES):
         try:
@@ -142,19 +81,14 @@ def truth(text: str) -> str | None:
 
 def trim(text: str) -> str:
     """Without marks at both ends."""
-    text = text.strip()
-    while text and text[-1] in _EDGE + "([{\\":
-        text = text[:-1].strip()
-    while text and (text[0] in _EDGE + "!)]}" or text.startswith("\\\\")):
-        text = text[2 if text.startswith("\\\\") else 1 :].strip()
-    return text
+    text = text.rstrip(_AT_END)
+    start = _AT_START.match(text)
+    return text[start.end() :].lstrip() if start else text
 
 
 def extract(response: str) -> str:
     """The answer that the evaluator finds; empty if none."""
-    text = response.strip()
-    while text and text[-1] in _EDGE + "([{\\":
-        text = text[:-1].strip()
+    text = response.rstrip(_AT_END).lstrip()
     for sign in ("herefore", "####", "# Answer"):
         if sign in text:
             text = text.rpartition(sign)[2].strip()
@@ -170,11 +104,15 @@ def extract(response: str) -> str:
     if "statement" in text:
         said = truth(text.rpartition("is ")[2])
         return said if said is not None else normalize(text)
-    formulas = re.findall(r"\$([^$]{1,2000})\$|\\\((.{1,2000}?)\\\)", response)
-    if formulas:
-        return normalize(formulas[-1][0] or formulas[-1][1])
-    numbers = re.findall(r"-?(?:\d+(?:\.\d+)?|\.\d+)", response.replace(",", ""))
-    return normalize(numbers[-1]) if numbers else ""
+    formula = _last(_FORMULA.finditer(response))
+    if formula is not None:
+        return normalize(formula[1] or formula[2])
+    number = _last(_NUMBER.finditer(response.replace(",", "")))
+    return normalize(number[0]) if number is not None else ""
+
+
+def _last(found: Iterable[re.Match[str]]) -> re.Match[str] | None:
+    return next(iter(deque(found, maxlen=1)), None)
 
 
 def _boxed(text: str) -> str:
@@ -221,9 +159,14 @@ def normalize(answer: str) -> str:
         text = text.replace("\\\\", "")
     if "j" in text and "i" not in text:
         text = text.replace("j", "i")
-    text = re.sub(r"(\d+)\.0+(?=\D|$)", r"\1", text)
-    for unit in _UNITS:
-        text = re.sub(rf"([-\d.*^{{}}]+){unit}e?s?$", r"\1", text)
+    text = _TAIL_ZEROS.sub(r"\1", text)
+    # A unit stands at the very end, so only there is it looked for.
+    body, end = text[:-_UNIT_LENGTH], text[-_UNIT_LENGTH:]
+    for unit in _UNIT_PATTERNS:
+        short = unit.sub("", end)
+        if short != end:
+            body, end = (body + short)[:-_UNIT_LENGTH], (body + short)[-_UNIT_LENGTH:]
+    text = body + end
     return _parts("0" + text if text.startswith(".") else text)
 
 
@@ -238,31 +181,34 @@ def items(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in bare(text).replace("or", ",").split(",")))
 
 
+_BRACKETS = (("\\(", "\\)"), ("\\[", "\\]"), ("\\{", "\\}"), ("(", ")"), ("[", "]"), ("{", "}"))
+
+
 def bare(text: str) -> str:
     """Without brackets around the whole."""
+    ends: dict[str, dict[int, int]] = {}
+    low, high = 0, len(text)
     while True:
-        for left, right in (("\\(", "\\)"), ("\\[", "\\]"), ("\\{", "\\}"), ("(", ")"), ("[", "]"), ("{", "}")):
-            if text.startswith(left) and text.endswith(right) and _closes_last(text, left, right):
-                text = text[len(left) : len(text) - len(right)]
-                break
+        for left, right in _BRACKETS:
+            if text.startswith(left, low, high) and text.endswith(right, low, high):
+                if left not in ends:
+                    ends[left] = _ends(text, left, right)
+                if ends[left].get(low) == high:
+                    low, high = low + len(left), high - len(right)
+                    break
         else:
-            return text
+            return text[low:high]
 
 
-def _closes_last(text: str, left: str, right: str) -> bool:
-    depth, at = 0, 0
-    while at < len(text):
-        if text.startswith(left, at):
-            depth += 1
-            at += len(left)
-        elif text.startswith(right, at):
-            depth -= 1
-            at += len(right)
-            if depth == 0:
-                return at == len(text)
-        else:
-            at += 1
-    return False
+def _ends(text: str, left: str, right: str) -> dict[int, int]:
+    """Where each bracket that is closed starts, and where its end ends."""
+    found, opened = {}, []
+    for sign in re.finditer(f"{re.escape(left)}|{re.escape(right)}", text):
+        if sign[0] == left:
+            opened.append(sign.start())
+        elif opened:
+            found[opened.pop()] = sign.end()
+    return found
 
 
 def _parts(text: str) -> str:
@@ -278,11 +224,11 @@ def _parts(text: str) -> str:
 
 
 def _part(text: str) -> str:
-    text = re.sub(r"\\?sqrt[({\[](\w+)[)}\]]", r"\\sqrt{\1}", text)
-    text = re.sub(r"\\?sqrt(\d+)", r"\\sqrt{\1}", text)
+    text = re.sub(r"\\?sqrt[({\[](\w++)[)}\]]", r"\\sqrt{\1}", text)
+    text = re.sub(r"\\?sqrt(\d++)", r"\\sqrt{\1}", text)
     text = "\\" + text if text.startswith("frac") else text
     text = re.sub(r"\\frac(\w)(\w|\{)", lambda m: f"\\frac{{{m[1]}}}" + (m[2] if m[2] == "{" else f"{{{m[2]}}}"), text)
-    text = re.sub(r"\b(\d+|sqrt\(.*?\))/(\d+|sqrt\(.*?\)\b)", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"\b(\d++|sqrt\(.{0,200}?\))/(\d++|sqrt\(.{0,200}?\)\b)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"^[a-z]\\in", "", text)
     text = bare(text) if "," not in text else text
     if "\\begin{array}" not in text:
@@ -290,5 +236,15 @@ def _part(text: str) -> str:
         if len(sides) > 2 or (len(sides) == 2 and (_HEAD.match(sides[0]) or not re.search(r"[a-zA-Z]", sides[0]))):
             # An equation keeps both its sides; `x =`, `f(x) =` and `2 + 3 =` do not.
             text = sides[-1]
-    text = re.sub(r"([\w.\\{}+\-*^]+?)\\(?:pm|mp)([\w.\\{}+\-*^]+)", r"\1-\2,\1+\2", text)
-    return re.sub(r"^0+(?=[1-9])", "", text)
+    if _PLUS_MINUS.search(text):
+        text = _TERMS.sub(_both, text)
+    return re.sub(r"^0++(?=[1-9])", "", text)
+
+
+def _both(terms: re.Match[str]) -> str:
+    r"""`a \pm b` as `a-b,a+b`; without an `a` as it stands."""
+    sign = _PLUS_MINUS.search(terms[0], 1)
+    if sign is None or sign.end() == len(terms[0]):
+        return terms[0]
+    left, right = terms[0][: sign.start()], terms[0][sign.end() :]
+    return f"{left}-{right},{left}+{right}"

@@ -9,7 +9,8 @@ from oche.rejection.graders._tokens import from_unicode
 _BARE_COMMANDS = re.compile(r"\\(?:left|right|bigl?|bigr?|Bigl?|Bigr?|displaystyle|limits|quad|qquad|thinspace|,|;|:|!| )(?![a-zA-Z])\.?")
 _CURRENCY = re.compile(r"(?:\\\$|\$|£|€|￥)(?=\s*-?[\d.])")
 _NOUN = re.compile(
-    r"^(?P<value>[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s+\d+/\d+|/\d+)?)\s*(?P<noun>[a-zA-Z][a-zA-Z .^²³/\d-]{1,60}|[a-zA-Z]{2,}\^?\d?)$"  # noqa: E501
+    r"^(?P<value>[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:\s+\d+/\d+|/\d+)?)\s*"
+    r"(?P<noun>[a-zA-Z][a-zA-Z .^²³/\d-]{1,60}|[a-zA-Z]{2,}\^?\d?)$"
 )
 _EXPRESSION = re.compile(r"^(?:sin|cos|tan|log|ln|sqrt|pi|exp|e|i|inf|infinity|and|or|mod|x|y|z)\b|^[a-zA-Z](?![a-zA-Z])|.*\^[^23\s]")
 _SOLE_TEXT = re.compile(r"^\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|hbox|emph|underline)\s*\{([^{}]*)\}$")

@@ -2,67 +2,30 @@
 
 Nodes are `(kind, ...)`:
 `number` Fraction; `symbol` name; `constant` pi, e, i, oo; `add`, `mul` (two children); `neg`, `factorial`, `percent`, `abs`;
-`pow` base, exponent; `div`; `call` function, argument; `log` base, argument; `binom`; `floor`; `ceil`; `pm` (left, right; left may be None).
+`pow` base, exponent; `div`; `call` function, argument; `log` base, argument; `binom`; `floor`; `ceil`; `pm` (left, right; left may be
+None).
 Above those: `list`, `set`, `tuple` (children), `interval` (left, right, left open, right open), `union`, `matrix` (rows),
 `relation` (operator, left, right), `assign` (name, value), `in` (symbol, set), `unit` (value, text), `text` (words).
 Limits on depth hold here; limits on the size of values in `_evaluate`.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Any
 
+from oche.rejection.graders._cursor import Cursor
+from oche.rejection.graders._relations import OPERATORS, Tree, relation
 from oche.rejection.graders._tokens import Token, Unreadable, tokens
 
-Tree = tuple[Any, ...]
 _MAX_DEPTH = 40
 _FUNCTIONS = {
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "exp", "ln",
 }  # fmt: skip
-_GREEK = set(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "varepsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "vartheta",
-        "iota",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "rho",
-        "sigma",
-        "tau",
-        "upsilon",
-        "phi",
-        "varphi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Pi",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-        "ell",
-    ]
-)
-_RELATIONS = {
-    "=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "le": "<=", "leq": "<=", "leqslant": "<=", "ge": ">=",
-    "geq": ">=", "geqslant": ">=", "lt": "<", "gt": ">", "ne": "!=", "neq": "!=", "approx": "=", "equiv": "=",
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "vartheta", "iota",
+    "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau", "upsilon", "phi", "varphi", "chi", "psi", "omega",
+    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega", "ell",
 }  # fmt: skip
 _TIMES = {"*", "cdot", "times"}
 _OVER = {"/", "div", ":"}
@@ -87,33 +50,8 @@ def parse(text: str, separate: bool = False) -> Tree:
     return parser.whole()
 
 
-class _Parser:
+class _Parser(Cursor):
     """Recursive descent over a list of tokens."""
-
-    def __init__(self, found: list[Token]) -> None:
-        self.tokens, self.at, self.depth, self.bars = found, 0, 0, 0
-
-    @property
-    def now(self) -> Token:
-        return self.tokens[self.at]
-
-    def ahead(self, n: int = 1) -> Token:
-        return self.tokens[min(self.at + n, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        token = self.now
-        self.at = min(self.at + 1, len(self.tokens) - 1)
-        return token
-
-    def sees(self, *texts: str) -> bool:
-        return self.now.kind not in ("end", "text", "number") and self.now.text in texts
-
-    def accept(self, *texts: str) -> Token | None:
-        return self.take() if self.sees(*texts) else None
-
-    def expect(self, text: str) -> None:
-        if not self.accept(text):
-            raise Unreadable(f"expected {text!r}, found {self.now.text!r}")
 
     def whole(self) -> Tree:
         items = self.items()
@@ -142,12 +80,12 @@ class _Parser:
             raise Unreadable(f"nested deeper than {_MAX_DEPTH}")
         first = self.union()
         chain: list[Any] = [first]
-        while (token := self.now).kind in ("sign", "command") and token.text in _RELATIONS:
+        while (token := self.now).kind in ("sign", "command") and token.text in OPERATORS:
             self.take()
-            chain += [_RELATIONS[token.text], self.union()]
+            chain += [OPERATORS[token.text], self.union()]
         self.depth -= 1
         if len(chain) > 1:
-            return _relation(chain)
+            return relation(chain)
         if self.accept("in"):
             return ("in", first, self.union())
         return first
@@ -453,34 +391,3 @@ def _number(text: str) -> Fraction:
 
 def _infinite(tree: Tree) -> bool:
     return tree == ("constant", "oo") or (tree[0] == "neg" and tree[1] == ("constant", "oo"))
-
-
-def _relation(chain: list[Any]) -> Tree:
-    operators = chain[1::2]
-    if all(o == "=" for o in operators):
-        # A = B = C says that the value is C; a head such as `n =` or `f(x) =` is a name.
-        name, value = chain[-3], chain[-1]
-        if len(chain) > 3:
-            return ("assign", "", value)
-        if name[0] == "symbol":
-            return ("assign", name[1], value)
-        if name[0] == "mul" and name[1][0] == "symbol" and name[2][0] in ("symbol", "number"):
-            return ("assign", f"{name[1][1]}()", value) if _is_function(name[1][1]) else ("relation", "=", name, value)
-        return ("relation", "=", name, value) if _has_symbol(name) or _has_symbol(value) else ("assign", "", value)
-    return ("relation", *_pairs(chain))
-
-
-def _pairs(chain: list[Any]) -> Tree:
-    if len(chain) == 3:
-        return (chain[1], chain[0], chain[2])
-    if (len(chain) == 5 and {chain[1], chain[3]} <= {"<", "<="}) or (len(chain) == 5 and {chain[1], chain[3]} <= {">", ">="}):
-        return ("chain", *chain)
-    raise Unreadable("chain of relations")
-
-
-def _is_function(name: str) -> bool:
-    return name.rstrip("'") in ("f", "g", "h", "F", "G", "H", "P", "Q", "p", "q", "a", "T", "S")
-
-
-def _has_symbol(tree: Any) -> bool:
-    return isinstance(tree, tuple) and (tree[:1] == ("symbol",) or any(_has_symbol(part) for part in tree))

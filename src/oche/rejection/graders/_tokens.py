@@ -27,39 +27,11 @@ class Token:
     spaced: bool = False
 
 
-_NAMES = [
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "coth",
-    "sin",
-    "cos",
-    "tan",
-    "cot",
-    "sec",
-    "csc",
-    "log",
-    "exp",
-    "ln",
-    "sqrt",
-    "infinity",
-    "inf",
-    "infty",
-    "pi",
-    "theta",
-    "alpha",
-    "beta",
-    "gamma",
-    "lambda",
-    "phi",
-    "binom",
-    "union",
-    "or",
-    "and",
-]
+_NAMES = (
+    "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "coth", "sin", "cos", "tan", "cot", "sec", "csc", "log",
+    "exp", "ln", "sqrt", "infinity", "inf", "infty", "pi", "theta", "alpha", "beta", "gamma", "lambda", "phi",
+    "binom", "union", "or", "and",
+)  # fmt: skip
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname\*?|hbox)\s*\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"(?P<space>\s+)"

@@ -50,6 +50,7 @@ def test_the_pipeline_runs_before_and_after():
     assert "found {'scale':" in after
 
 
+@pytest.mark.slow
 def test_the_training_runs_before_and_after():
     before, after = run("training_before.py"), run("training_after.py")
     assert 0 < shown(after, "loss") < shown(before, "loss") < 1.1

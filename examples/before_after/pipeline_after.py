@@ -44,7 +44,7 @@ def score(pipeline):
 
 
 def main():
-    best = oche.search(make_pipeline, "regularized-evolution", score, budget=oche.Budget(trials=40)).best
+    best = oche.search(make_pipeline, "regularized-evolution", score, budget=oche.Budget(trials=30)).best
     pipeline = best.build()
     print(f"found {best.decisions}")
     print(f"cross-validation {score(pipeline):.4f}")

@@ -42,7 +42,7 @@ def fit(x, y, hidden, dropout, lr, weight_decay, batch_size, optimizer, epochs):
 
 
 @oche.symbolic
-def cross_validate(hidden=16, dropout=0.1, lr=0.01, weight_decay=1e-4, batch_size=32, optimizer="sgd", epochs=15):
+def cross_validate(hidden=16, dropout=0.1, lr=0.01, weight_decay=1e-4, batch_size=32, optimizer="sgd", epochs=10):
     """Minus the mean validation loss over four folds."""
     x, y = load_data()
     losses = []
@@ -62,7 +62,7 @@ def main():
         batch_size=oche.oneof([16, 32, 64]),
         optimizer=oche.oneof(["sgd", "adamw"]),
     )
-    best = oche.search(settings, "regularized-evolution", float, budget=oche.Budget(trials=24)).best
+    best = oche.search(settings, "regularized-evolution", float, budget=oche.Budget(trials=16)).best
     score = best.record.value
     print(f"found {best.decisions}")
     print(f"validation loss {-score:.4f}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
+# The table of `adding-search` is counted by `changed_lines.py`, which lies beside this file.
+sys.path.insert(0, str(ROOT / "docs"))
 
 from oche import __version__  # noqa: E402
 
@@ -15,7 +17,7 @@ author = "The oche authors"
 copyright = "The oche authors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.doctest", "changed_lines"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}

@@ -124,6 +124,16 @@ def test_what_matches_all_or_nothing_is_refused():
         search("separate?first=.", additive)
     with pytest.raises(SpaceError, match="matches no choice"):
         search("separate?first=^zz", additive)
+    with pytest.raises(SpaceError, match="this is none"):
+        search("factorized?outer=(", additive)
+
+
+@pytest.mark.parametrize("outer", ["^inner", "^inner|^b"])
+def test_a_part_without_the_parent_of_a_decision_is_refused(outer):
+    """It would drop that decision from the outer search without a word."""
+    nested = {"kind": oche.oneof([1, oche.oneof([2, 3, 4], name="inner")], name="kind"), "b": oche.oneof([0, 10], name="b")}
+    with pytest.raises(SpaceError, match="names inner but not what"):
+        oche.search(nested, "sweep", lambda child: 0.0, f"factorized?outer={outer}", budget=oche.Budget(trials=12))
 
 
 def test_a_constraint_holds_inside_a_flow():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from oche.errors import ArgumentError
+from oche.errors import ArgumentError, SpaceError
 from oche.loop.contracts import AskTell, Budget, Feedback
 from oche.loop.learning import learn
 from oche.program import DNA, Space
@@ -120,9 +121,15 @@ def split(space: Space, test: str, what: str) -> Space:
 
     Raises:
         ArgumentError: nothing is left outside it.
-        SpaceError: it names nothing.
+        SpaceError: it names nothing, is no regular expression, or names a decision without the one that it depends on.
     """
     part = space.where(test)
     if set(part.keys) == set(space.keys):
         raise ArgumentError(f"flow, {what}: got {test!r}, which matches every choice; allowed: some of {', '.join(space.keys[:12])}")
+    lost = [key for key in space.keys if re.search(test, key) and key not in part.keys]
+    if lost:
+        raise SpaceError(
+            f"flow, {what}: got {test!r}, which names {', '.join(lost)} but not what they depend on; "
+            "allowed: decisions together with those above them"
+        )
     return part

@@ -366,8 +366,14 @@ class Space:
 
         Args:
             test: A regular expression searched in keys, or a predicate of points. A conditional decision needs its parent's too.
+
+        Raises:
+            SpaceError: it is no regular expression, or matches no choice.
         """
-        holds = (lambda p: re.search(test, p.key) is not None) if isinstance(test, str) else test
+        try:
+            holds = (lambda p, found=re.compile(test): found.search(p.key) is not None) if isinstance(test, str) else test
+        except re.error as error:
+            raise SpaceError(f"where: got {test!r}; allowed: a regular expression, and this is none: {error}") from error
         kept = {p.key for p in self.points if holds(p)}
         if not kept:
             raise SpaceError(f"where: got {test!r}, which matches no choice; allowed: {', '.join(self.keys[:12])}")

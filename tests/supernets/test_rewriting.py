@@ -229,3 +229,12 @@ def _rank(rank: int, world: int, folder: str) -> None:
 @pytest.mark.slow
 def test_all_ranks_draw_the_same_paths(tmp_path):
     mp.spawn(_rank, (2, str(tmp_path)), nprocs=2)
+
+
+def test_factories_of_modules_may_stand_among_the_arguments_of_a_node():
+    space = Space(Seq(Lin(4, 4), oneof({"lin": lambda: nn.Linear(4, 4), "id": nn.Identity}, name="op")))
+    assert space.size == 2
+    net = supernet(space, seed=1)
+    for dna in space:
+        decoded, child = space.decode(dna, seed=1), net.child(dna)
+        assert all(torch.equal(a, b) for a, b in zip(decoded.state_dict().values(), child.state_dict().values(), strict=True))

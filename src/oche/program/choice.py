@@ -83,8 +83,8 @@ class Choice(ABC):
 
         Args:
             builder: Resolver of a supernet. It offers `mix(choice, site)` (one softmax over candidates), `merge(choice, site)`
-                (weighted inputs), `slots(choice, site)` (a list of mixed ops) and `stack(choice, site)` (elastic depth); other choices build their own module from
-                `candidate(choice, site, label)` and `group(key, labels)`.
+                (weighted inputs), `slots(choice, site)` (a list of mixed ops) and `stack(choice, site)` (elastic depth); other choices
+                build their own module from `candidate(choice, site, label)` and `group(key, labels)`.
             site: The place.
         """
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from oche.errors import NotRelaxable, SpaceError, Undecided, UndeclaredDecision
 from oche.program._context import current, running
 from oche.program._links import Derived, Link, LinkTable, Place, Ref, table_of
-from oche.program._tree import Branch, at
+from oche.program._tree import Branch, at, is_module
 from oche.program.layout import join
 from oche.program.node import Node, is_linked
 from oche.program.spec import Decision
@@ -315,7 +315,22 @@ class Decide(Resolver):
         """A node with decided arguments, or what it builds."""
         if not self.keep_nodes:
             return super().node(node, rel)
-        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()})
+        arguments = {k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()}
+        if _holds_module(arguments):
+            raise _NoDataError
+        return node.replace(arguments)
+
+    def whole(self, program: Any) -> Any:
+        """The decided tree; what it builds where a factory gives a module, which no node can hold."""
+        try:
+            return super().whole(program)
+        except _NoDataError as error:
+            if self.partial:
+                raise SpaceError(
+                    "decode: got a tree in which a factory gives a module, and choices are left open; allowed: candidates that are nodes; "
+                    "write symbolic(nn.Conv2d)(...) in place of lambda: nn.Conv2d(...)"
+                ) from error
+            return Decide(self.decisions, self.seed).run(program, {}, plain=False)
 
 
 class Defaults(Resolver):
@@ -391,7 +406,9 @@ class Collect(Resolver):
 
     def node(self, node: Node, rel: str) -> Any:
         """Walk the arguments; nothing is built."""
-        return node.replace({k: self.materialize(v, join(rel, k)) for k, v in node.arguments.items()})
+        for name, value in node.arguments.items():
+            self.materialize(value, join(rel, name))
+        return node
 
     def default(self, site: Site, n: int) -> int:
         """Which candidate the program gets to see at a value choice of `n` candidates."""
@@ -401,6 +418,19 @@ class Collect(Resolver):
 
 
 _BUSY = object()
+
+
+class _NoDataError(Exception):
+    """A node would hold a module."""
+
+
+def _holds_module(value: Any) -> bool:
+    """Whether there is a torch module in containers."""
+    if isinstance(value, dict):
+        return any(map(_holds_module, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_module, value))
+    return is_module(value)
 
 
 def own_choices(value: Any, rel: str) -> list[tuple[str, Any]]:

@@ -94,8 +94,8 @@ class SuperResolver(Resolver):
         """
         if choice.is_sorted and choice.distinct and choice.k > 1:
             raise NotRelaxable(
-                f"choice {site.location!r}: got {choice.kind} of a set of {choice.k}; allowed in a supernet: oneof, repeat, permutate, manyof "
-                "in order, manyof with merge; add merge='sum' if the candidates are parallel inputs, or use sorted=False"
+                f"choice {site.location!r}: got {choice.kind} of a set of {choice.k}; allowed in a supernet: oneof, repeat, permutate, "
+                "manyof in order, manyof with merge; add merge='sum' if the candidates are parallel inputs, or use sorted=False"
             )
         labels = self.labels(choice, site)
         self._add(Row(site.key, labels, tuple(range(len(labels))), choice.k, "slots", True, choice.distinct, choice.is_sorted))

@@ -153,6 +153,11 @@ def _value(text: str) -> Any:
 
 def _check_settings(noun: str, name: str, factory: Any, settings: Mapping[str, Any]) -> None:
     parameters = inspect.signature(factory).parameters
+    needed = [k for k, p in parameters.items() if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    missing = [k for k in needed if k not in settings]
+    if missing:
+        shown = "&".join(f"{k}=..." for k in needed)
+        raise ArgumentError(f"{noun} {name!r}: got no {', '.join(missing)}; allowed: '{name}?{shown}'")
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for key in settings:

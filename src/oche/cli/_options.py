@@ -15,7 +15,7 @@ MixerText = Annotated[str | None, typer.Option("--mixer", help="Mixer of 'one-sh
 WeightingText = Annotated[str | None, typer.Option("--weighting", help="Weighting of 'one-shot', e.g. scalar.")]
 SchemeText = Annotated[str | None, typer.Option("--scheme", help="Scheme of 'one-shot', e.g. 'second-order'.")]
 FlowText = Annotated[str | None, typer.Option("--flow", help="How decisions are divided, e.g. 'factorized?outer=^op' ('oche list flows').")]
-TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'tabular?dataset=cifar10' ('oche list tasks').")]
+TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'classification?data=digits' ('oche list tasks').")]
 DataText = Annotated[str | None, typer.Option("--data", help="Data set of a classification task, e.g. digits or 'cifar10[:5000]'.")]
 RecipeText = Annotated[str | None, typer.Option("--recipe", help="How networks are trained: 'epochs=20,lr=0.1', or 'digits?epochs=20'.")]
 SearchRecipe = Annotated[str | None, typer.Option("--search-recipe", help="The same while searching; like --recipe if absent.")]

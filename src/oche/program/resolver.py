@@ -324,8 +324,13 @@ class Decide(Resolver):
         """The decided tree; what it builds where a factory gives a module, which no node can hold."""
         try:
             return super().whole(program)
-        except _NoDataError:
-            return Decide(self.decisions, self.seed, partial=self.partial).run(program, {}, plain=False)
+        except _NoDataError as error:
+            if self.partial:
+                raise SpaceError(
+                    "decode: got a tree in which a factory gives a module, and choices are left open; allowed: candidates that are nodes; "
+                    "write symbolic(nn.Conv2d)(...) in place of lambda: nn.Conv2d(...)"
+                ) from error
+            return Decide(self.decisions, self.seed).run(program, {}, plain=False)
 
 
 class Defaults(Resolver):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oche.errors import ArgumentError
+from oche.errors import ArgumentError, ResumeError
 from oche.loop.gates import ByRank, ByValue, Gates
 from oche.loop.sampling import sample
 from oche.testing.spaces import space
@@ -93,3 +93,12 @@ def test_a_stopped_loop_resumes_with_the_same_verdicts_and_statuses(tmp_path: Pa
         saved = store.load(store.find("try").id)
     assert saved is not None
     assert [t.status for t in saved.trials] == ["stopped" if epochs == 1 else "done" for _, epochs in whole]
+
+
+def test_another_policy_on_resume_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    _loop(path, 4)
+    with pytest.raises(ResumeError, match="early stopping None"):
+        next(sample(space("categorical"), "random", 20, store=path, name="try"))
+    with pytest.raises(ResumeError, match=r"rank=0\.5, trigger=3"):
+        next(sample(space("categorical"), "random", 20, store=path, name="try", early_stopping=Gates([ByRank(1, 0.5, trigger=4)])))

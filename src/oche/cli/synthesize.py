@@ -32,7 +32,7 @@ def synthesize(
     queries: QueriesFile = None,
     sampler: Annotated[str, typer.Option("--sampler", help="Name and settings ('oche list samplers').")] = "bernoulli?beta=0.6,0.6",
     allocation: AllocationText = "prop2diff",
-    grader: Annotated[str, typer.Option("--grader", help="Name and settings, e.g. exact or strict.")] = "exact",
+    grader: Annotated[str, typer.Option("--grader", help="Name and settings, e.g. marked or strict.")] = "marked",
     cap: Cap = None,
     limit: Annotated[int | None, typer.Option("--limit", help="Take the first so many queries.", min=1)] = None,
     budget: option.BudgetText = None,

@@ -18,7 +18,10 @@ Curve = Sequence[tuple[float, float]]
 
 
 class Policy(ABC):
-    """Says whether a trial should stop; policies compose with `&`, `|` and `~`."""
+    """Says whether a trial should stop; policies compose with `&`, `|` and `~`.
+
+    Equal policies have equal `repr`: it is what a run remembers of its policy.
+    """
 
     @abstractmethod
     def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
@@ -114,6 +117,9 @@ class Gates(Policy):
         self.gates = tuple(sorted(gates, key=lambda g: g.step))
         if not gates or len({g.step for g in gates}) != len(gates):
             raise ArgumentError(f"gates: got steps {[g.step for g in gates]}; allowed: at least one gate, each at a step of its own")
+
+    def __repr__(self) -> str:
+        return f"Gates({list(self.gates)})"
 
     def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
         """The verdict of the gate that the latest measurement lies in."""

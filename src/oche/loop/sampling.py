@@ -183,18 +183,22 @@ def sample(
         raise ArgumentError(f"n: got {n!r}; allowed: a whole number above 0")
     opened = as_store(store)
     limits = as_constraint(constraint)
-    plan = _plan(found, algorithm, n, seed, name, limits)
+    plan = _plan(found, algorithm, n, seed, name, limits, early_stopping)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
     run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
     return _loop(run, opened if opened is not store else None, early_stopping)
 
 
-def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None) -> Plan:
+def _plan(
+    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None, policy: Policy | None
+) -> Plan:
     text = describe_algorithm(algorithm)
     settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text}
     if limits is not None:
         settings["constraint"] = limits.describe()
+    if policy is not None:
+        settings["early_stopping"] = repr(policy)
     return Plan(seed, Budget(trials=n) if n is not None else None, settings, name or f"{space.name}/{text}")
 
 
@@ -211,11 +215,12 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
                 f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
                 "choose another name"
             )
-        if old.get("constraint") != new.get("constraint"):
-            raise ResumeError(
-                f"name {plan.name!r}: got constraint {new.get('constraint')}; allowed: {old.get('constraint')}, as at its start; "
-                "choose another name"
-            )
+        for part in ("constraint", "early_stopping"):
+            if old.get(part) != new.get(part):
+                raise ResumeError(
+                    f"name {plan.name!r}: got {part.replace('_', ' ')} {new.get(part)}; allowed: {old.get(part)}, as at its start; "
+                    "choose another name"
+                )
 
 
 def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None) -> Iterator[tuple[Any, TrialFeedback]]:

@@ -9,7 +9,6 @@ __getattr__, __dir__, __all__ = attach(
         "Bernoulli": "oche.rejection._bernoulli:Bernoulli",
         "BudgetOptimal": "oche.rejection._budget_optimal:BudgetOptimal",
         "Completion": "oche.rejection._sampler:Completion",
-        "Exact": "oche.rejection._exact:Exact",
         "Prop2Diff": "oche.rejection._prop2diff:Prop2Diff",
         "Query": "oche.rejection._queries:Query",
         "Replay": "oche.rejection._replay:Replay",

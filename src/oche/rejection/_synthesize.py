@@ -11,12 +11,12 @@ from oche.loop.contracts import Budget
 from oche.rejection._allocation import REASONS, Allocation
 from oche.rejection._dedup import most_diverse
 from oche.rejection._estimators import pass_rate, wilson
-from oche.rejection._exact import grader as as_grader
 from oche.rejection._queries import Query
 from oche.rejection._queries import queries as as_queries
 from oche.rejection._registries import allocation as as_allocation
 from oche.rejection._registries import sampler as as_sampler
 from oche.rejection._task import Samples
+from oche.rejection.graders import get as as_grader
 from oche.store import as_store
 from oche.store.record import Record
 from oche.store.rows import SampleRow
@@ -29,7 +29,7 @@ def synthesize(
     queries: Any,
     sampler: Any,
     allocation: Any = "prop2diff",
-    grader: Any = "exact",
+    grader: Any = "marked",
     store: str | os.PathLike[str] | BaseStore | None = None,
     *,
     budget: Budget | None = None,

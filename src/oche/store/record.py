@@ -48,7 +48,7 @@ class Record:
         curves: Named lists of (cost, value).
         objectives: With several objectives, the direction (`max` or `min`) of each metric that was one.
         front: With several objectives, the points that no other one dominates, each `{"metrics": {...}, "dna": [...], "arch": ...}`,
-            measured by the final training where there is one.
+            as the search measured them; only the pick has a final training.
         params: Weights of the final network.
         macs: Multiply-adds of the final network per input.
         n_report: Number of test items behind the primary metric, for its resolution.

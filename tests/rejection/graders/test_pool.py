@@ -63,6 +63,17 @@ def test_benchmarks_compare_by_their_own_rules():
     assert get("exact").grade(" 12 ", "12").correct
 
 
+def test_marked_answers_are_compared_to_the_letter():
+    marked = get("marked")
+    assert marked.grade("3 + 4 = 7\n#### 7 ", "7").correct
+    assert marked.grade("7", ["6", "7"]).correct
+    assert marked.grade("#### 7.0", "7").outcome is GradeOutcome.WRONG
+    assert marked.grade("so 7 ####", "7").outcome is GradeOutcome.UNPARSABLE
+    assert [g.correct for g in marked.grade_many([("#### 7", "7"), ("#### 7", "8"), ("#### 8", "8")])] == [True, False, True]
+    with pytest.raises(ArgumentError, match="reference"):
+        marked.grade("7", "")
+
+
 MEGABYTE = 1_000_000
 #: Those of the others that once took long: none may be right by its length, none may take more than its deadline.
 LONG = {
@@ -85,14 +96,14 @@ LONG = {
     "brackets": "The answer is " + "(" * 9000 + "1" + ")" * 9000,
     "list": "\\boxed{" + "1," * 900 + "1}",
 }
-PROFILES = ["strict", "dart", "dart?sets=true", "math-verify", "olympiadbench", "theoremqa", "numeric", "choice", "exact"]
+PROFILES = ["strict", "dart", "dart?sets=true", "math-verify", "olympiadbench", "theoremqa", "numeric", "choice", "exact", "marked"]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_no_response_is_right_by_its_length_or_breaks_the_deadline(profile):
     if profile == "math-verify":
         pytest.importorskip("math_verify")
-    timed = profile not in ("numeric", "choice", "exact")
+    timed = profile not in ("numeric", "choice", "exact", "marked")
     wanted = "C" if profile == "choice" else "42"
     with get(profile, **({"timeout": 1.0} if timed else {})) as grader:
         # Loading a worker is not part of a comparison.

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 
+from oche.rejection.graders._words import BELOW_TWENTY
+
 #: Longer answers have no normal form; fifty times the longest reference of the known sets.
 LONGEST = 20_000
 
@@ -39,10 +41,7 @@ _UNITS = (
 )  # fmt: skip
 _UNIT_PATTERNS = [re.compile(rf"(?<=[-\d.*^{{}}]){unit}e?s?$") for unit in _UNITS]
 _UNIT_LENGTH = 24
-_WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
-)  # fmt: skip
+_WORDS = (*BELOW_TWENTY, "twenty")
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d")
 _TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")

@@ -18,6 +18,7 @@ registry.register("theoremqa", "oche.rejection.graders._benchmarks:TheoremQA", "
 registry.register("numeric", "oche.rejection.graders._benchmarks:Numeric", "the last number, within a tolerance")
 registry.register("choice", "oche.rejection.graders._benchmarks:Choice", "one letter of a multiple choice")
 registry.register("exact", "oche.rejection.graders._benchmarks:Exact", "the same text, white space and case aside")
+registry.register("marked", "oche.rejection.graders._marked:Marked", "what follows the last ####, to the letter")
 
 
 def names() -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SMALL = (
+BELOW_TWENTY = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
@@ -34,14 +34,14 @@ def weekday(text: str) -> str | None:
 def number(text: str) -> int | None:
     """The value of a number word from zero to ninety-nine, or a hundred."""
     words = text.strip(" .").lower().replace("-", " ").split()
-    if len(words) == 1 and words[0] in _SMALL:
-        return _SMALL.index(words[0])
+    if len(words) == 1 and words[0] in BELOW_TWENTY:
+        return BELOW_TWENTY.index(words[0])
     if words and words[0] in _TENS:
         tens = 20 + 10 * _TENS.index(words[0])
         if len(words) == 1:
             return tens
-        if len(words) == 2 and words[1] in _SMALL[1:10]:
-            return tens + _SMALL.index(words[1])
+        if len(words) == 2 and words[1] in BELOW_TWENTY[1:10]:
+            return tens + BELOW_TWENTY.index(words[1])
     return 100 if words in (["hundred"], ["one", "hundred"], ["a", "hundred"]) else None
 
 

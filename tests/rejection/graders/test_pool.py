@@ -66,7 +66,7 @@ def test_benchmarks_compare_by_their_own_rules():
 def test_marked_answers_are_compared_to_the_letter():
     marked = get("marked")
     assert marked.grade("3 + 4 = 7\n#### 7 ", "7").correct
-    assert marked.grade("7", ["6", "7"]).correct
+    assert marked.grade("7", {"reference": ["6", "7"]}).correct
     assert marked.grade("#### 7.0", "7").outcome is GradeOutcome.WRONG
     assert marked.grade("so 7 ####", "7").outcome is GradeOutcome.UNPARSABLE
     assert [g.correct for g in marked.grade_many([("#### 7", "7"), ("#### 7", "8"), ("#### 8", "8")])] == [True, False, True]
@@ -89,6 +89,8 @@ LONG = {
     "spaced dots": ". " * (MEGABYTE // 2),
     "formula": "$" + "x" * MEGABYTE + "$",
     "formulas without end": "\\(" * (MEGABYTE // 2),
+    "displays without end": "\\[" * (MEGABYTE // 2),
+    "double dollars": "$$ x" * (MEGABYTE // 4) + "$",
     "powers": "the answer is " + "9^" * (MEGABYTE // 2),
     "units": "1 meter " * (MEGABYTE // 8),
     "plus or minus": "The answer is " + "1\\pm" * 4000,

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
 _SAYS = re.compile(r"(?:answer|ans\.?)\s*(?:\([^)]{0,40}\)\s*)?(?:is|:|=|equals)\s*:?|is (?:the|our|my) (?:final )?answer", re.IGNORECASE)
-_FORMULA = re.compile(r"\$\$(.{1,2000}?)\$\$|\$([^$\n]{1,2000})\$|\\\((.{1,2000}?)\\\)|\\\[(.{1,2000}?)\\\]", re.DOTALL)
+# A formula holds no start of another of its kind: so starts without an end are not read again and again.
+_FORMULA = re.compile(
+    r"\$\$(.{1,2000}?)\$\$|\$([^$\n]{1,2000})\$|\\\(((?:(?!\\\().){1,2000}?)\\\)|\\\[((?:(?!\\\[).){1,2000}?)\\\]", re.DOTALL
+)
 _NUMBER = re.compile(r"[-−]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:/\d+)?%?|[-−]?\.\d+")
 _SENTENCE = re.compile(r"(?<![A-Z])[.!?](?=\s+[A-Z\\$]|\s*$)|\n")
 _COUNT = re.compile(r"^[-+]?\s*\\?\$?\s*(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s*(?:[a-zA-Z][a-zA-Z .]{0,40})?$")

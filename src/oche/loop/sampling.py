@@ -19,6 +19,7 @@ from oche.loop.contracts import Budget, Feedback
 from oche.loop.gates import Policy
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
+from oche.loop.stopping import as_policy
 from oche.loop.workbench import as_factory, as_feedback, skipped
 from oche.program import Space, as_space
 from oche.store.store import BaseStore, as_store
@@ -144,7 +145,7 @@ def sample(
     resume: bool = True,
     where: Any = None,
     constraint: Any = None,
-    early_stopping: Policy | None = None,
+    early_stopping: Policy | str | None = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -159,7 +160,8 @@ def sample(
         where: Search only these choices, see `Space.where`; children then have the others still open.
         constraint: What children must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             yielded and do not count.
-        early_stopping: Gates, see `oche.loop.gates.Gates`; `feedback.should_stop()` then answers from the reported `reward`.
+        early_stopping: A policy or its text, such as `asha?min=1&eta=3` or `gates?rank=3:0.5`; `feedback.should_stop()` then answers from
+            the reported `reward`.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -183,11 +185,12 @@ def sample(
         raise ArgumentError(f"n: got {n!r}; allowed: a whole number above 0")
     opened = as_store(store)
     limits = as_constraint(constraint)
-    plan = _plan(found, algorithm, n, seed, name, limits, early_stopping)
+    policy = as_policy(early_stopping)
+    plan = _plan(found, algorithm, n, seed, name, limits, policy)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
     run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
-    return _loop(run, opened if opened is not store else None, early_stopping)
+    return _loop(run, opened if opened is not store else None, policy)
 
 
 def _plan(

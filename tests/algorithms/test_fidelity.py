@@ -138,9 +138,9 @@ def test_asha_with_a_number_of_points_ends_by_itself() -> None:
 class Listening:
     """A random source that writes down what it hears."""
 
-    heard: list[tuple[tuple[Any, ...], float]] = []  # noqa: RUF012 - each bracket makes a new source
-    learned: list[tuple[tuple[Any, ...], float]] = []  # noqa: RUF012
-    budgets: list[int] = []  # noqa: RUF012
+    heard: list[tuple[tuple[Any, ...], float]] = []
+    learned: list[tuple[tuple[Any, ...], float]] = []
+    budgets: list[int] = []
 
     def setup(self, on: Any, rng: Any, budget: Any = None) -> None:
         self.on, self.rng, self.asked, self.points = on, rng, 0, {}

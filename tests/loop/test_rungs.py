@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -62,7 +63,7 @@ def test_every_bracket_shrinks_by_eta_and_ends_at_the_whole_way(low: int, factor
     for s, bracket in zip(range(len(brackets) - 1, -1, -1), brackets, strict=True):
         assert len(bracket) == s + 1
         assert bracket[-1].step == high and bracket[0].step >= low
-        for one, after in zip(bracket, bracket[1:], strict=False):
+        for one, after in itertools.pairwise(bracket):
             assert after.size == one.size // eta >= 1
             assert one.step < after.step
 

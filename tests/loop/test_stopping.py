@@ -104,7 +104,7 @@ def test_median_waits_for_its_warm_up() -> None:
 class Spy(Policy):
     """Stops the third trial, and keeps what it was shown."""
 
-    seen: list[tuple[int, list[tuple[int, str, float | None, int]]]] = []  # noqa: RUF012 - one list for all copies is the point
+    seen: list[tuple[int, list[tuple[int, str, float | None, int]]]] = []
 
     def __repr__(self) -> str:
         return "Spy()"

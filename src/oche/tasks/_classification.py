@@ -153,9 +153,10 @@ class Classification:
             if reports.wants(row.epoch + 1):
                 valid = score()
                 reports.report(valid, row.epoch + 1)
-            return not reports.should_stop()
+            # A training that is over anyway is not stopped.
+            return row.epoch + 1 < until and not reports.should_stop()
 
-        until = int(reports.fidelity) if reports.fidelity is not None else None
+        until = int(reports.fidelity) if reports.fidelity is not None else self.search_recipe.epochs
         fit = training.fit(
             child, self.data, self.search_recipe, seed=seed, device=self.device, split="train",
             on_epoch=on_epoch if reports.active else None, until=until, source=reports.source, keep=reports.keep,

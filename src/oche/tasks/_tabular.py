@@ -104,7 +104,7 @@ class Tabular:
                 value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
                 spent += epochs
                 reports.report(value, epochs)
-                if reports.should_stop():
+                if epochs < last and reports.should_stop():
                     break
         metrics = {f"{split}_{reports.reached:g}": value, "epochs": reports.reached}
         return Feedback(reward=value, metrics=metrics, cost=Cost(trials=1, epochs=spent))

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "Cost": "oche.loop.contracts:Cost",
         "DrawItem": "oche.loop.contracts:DrawItem",
         "Engine": "oche.loop.engine:Engine",
+        "Evaluate": "oche.loop.messages:Evaluate",
         "Executor": "oche.loop.executors.base:Executor",
         "Feedback": "oche.loop.contracts:Feedback",
         "Gates": "oche.loop.gates:Gates",
@@ -47,5 +48,6 @@ __getattr__, __dir__, __all__ = attach(
         "make_executor": "oche.loop.executors.base:make",
         "progress": "oche.loop.progress_bar:progress",
         "sample": "oche.loop.sampling:sample",
+        "takes_reports": "oche.loop.watcher:takes_reports",
     },
 )

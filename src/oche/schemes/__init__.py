@@ -15,6 +15,7 @@ registry.register(
     "oche.schemes.second_order:SecondOrder",
     "the same one virtual weight step ahead, by finite differences (DARTS, second order)",
 )
+registry.register("single-level", "oche.schemes.single_level:SingleLevel", "weights and arch descend one training loss together (SNAS)")
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = attach(
         "SchemeState": "oche.schemes.base:SchemeState",
         "SecondOrder": "oche.schemes.second_order:SecondOrder",
         "Sgd": "oche.schemes.rules:Sgd",
+        "SingleLevel": "oche.schemes.single_level:SingleLevel",
         "StepRecord": "oche.schemes.base:StepRecord",
     },
 )

@@ -108,6 +108,9 @@ class Scheme(ABC):
         order: Group that moves first, one of `ORDERS`.
     """
 
+    #: Whether an arch step reads a validation batch.
+    needs_valid = True
+
     def __init__(self, order: str = "arch") -> None:
         if order not in ORDERS:
             raise ArgumentError(f"order: got {order!r}; allowed: {', '.join(repr(o) for o in ORDERS)}")
@@ -154,7 +157,7 @@ class Scheme(ABC):
             if part == "weights":
                 train_loss, cost = self._weight_step(state, train_batch)
             elif update_arch and state.arch_optimizer is not None:
-                valid_loss, cost = self._arch_step(state, train_batch, valid_batch)
+                valid_loss, cost = self.arch_step(state, train_batch, valid_batch)
             else:
                 cost = 0.0
             passes += cost
@@ -181,10 +184,10 @@ class Scheme(ABC):
     ) -> tuple[Sequence[Tensor | None], float, float]:
         """The gradient for arch (in the order of its group), the validation loss, and the passes that it took."""
 
-    def _arch_step(self, state: SchemeState, train_batch: Any, valid_batch: Any) -> tuple[float, float]:
+    def arch_step(self, state: SchemeState, train_batch: Any = None, valid_batch: Any = None) -> tuple[float, float]:
+        """One update of arch alone: the validation loss, and the passes that it took."""
         gradients, loss, passes = self.arch_gradient(state, train_batch, valid_batch)
-        if state.arch_optimizer is not None:
-            update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
+        move_arch(state, gradients)
         return loss, passes
 
     def _weight_step(self, state: SchemeState, batch: Any) -> tuple[float, float]:
@@ -196,6 +199,17 @@ class Scheme(ABC):
         if state.problem.accept is not None:
             state.problem.accept()
         return value, 1.0
+
+
+def move_arch(state: SchemeState, gradients: Sequence[Tensor | None]) -> None:
+    """Update arch by gradients, and let the problem set right what must stay as it was."""
+    if state.arch_optimizer is None:
+        return
+    settle = state.problem.settle
+    before = {name: tensor.detach().clone() for name, tensor in state.arch_group.tensors.items()} if settle else {}
+    update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
+    if settle is not None:
+        settle(before)
 
 
 def finite(loss: Tensor, what: str, state: SchemeState) -> float:

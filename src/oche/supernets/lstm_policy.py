@@ -162,8 +162,9 @@ class LstmPolicy(Policy):
 
     def _point(self, choose: Decide) -> DNA:
         """Go through the decisions of one point."""
-        zeros = self.start.new_zeros(1, self.start.shape[0])
-        state = _State(self.start[None], [(zeros, zeros) for _ in self.cells])
+        start = self.start if torch.is_grad_enabled() else self.start.detach()
+        zeros = start.new_zeros(1, start.shape[0])
+        state = _State(start[None], [(zeros, zeros) for _ in self.cells])
         decisions: dict[str, Any] = {}
         self._visit(self.space.tree, choose, state, decisions)
         return self.space.encode_decisions(decisions)

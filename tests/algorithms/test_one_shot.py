@@ -154,6 +154,14 @@ class TestEntangled(Contract):
     text = "one-shot?epochs=2&mixer=entangled"
 
 
+class TestPDarts(Contract):
+    text = "p-darts?epochs=1&keep=[3]&dropout=[0.0,0.4]&cells=[1,1]&warmup=0"
+
+
+class TestDrNas(Contract):
+    text = "drnas?epochs=1&k=[2,1]&keep=[2]&kl=0.001&warmup=0"
+
+
 class TestRunningStatistics(Contract):
     text = "one-shot?epochs=1&batch_norm=running&mixer=partial-channels%3Fk=2&scheme=first-order&weighting=scalar"
 

@@ -69,7 +69,7 @@ def test_the_adversary_raises_the_loss_and_stays_in_the_box():
     assert probe(found)[0] > probe(rows)[0] + 0.1
     at_random = Smooth().perturb(rows, Moment(1.0, 1.0), generator(), refuse)
     assert probe(found)[0] > probe(at_random)[0]
-    for key, p in rows.items():
+    for key in rows:
         assert float(found[key].sum()) == pytest.approx(1, abs=1e-5)
 
 

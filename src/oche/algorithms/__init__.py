@@ -43,6 +43,8 @@ registry.register("enas", "oche.algorithms.weight_sharing_paths:enas", "supernet
 registry.register("gdas", "oche.algorithms.weight_sharing_paths:gdas", "supernet, one Gumbel sample a step, straight through")
 registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "supernet, one sample a step, gradients of second order")
 registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
+registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
+registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
@@ -74,6 +76,9 @@ __getattr__, __dir__, _lazy_names = attach(
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
         "Reinforce": "oche.algorithms.reinforce:Reinforce",
+        "Limit": "oche.algorithms.staged:Limit",
+        "Stage": "oche.algorithms.staged:Stage",
+        "Staged": "oche.algorithms.staged:Staged",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
         "hypervolume": "oche.loop.pareto:hypervolume",

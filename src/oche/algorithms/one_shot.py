@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
 from oche.algorithms.one_shot_streams import Meter, Stream, difference
@@ -77,11 +78,7 @@ class OneShot:
             raise ArgumentError(f"points: got {points!r}; allowed: {', '.join(repr(s) for s in SOURCES)}")
         if points in ("policy", "top") and not mixer.learns_arch:
             raise ArgumentError(f"points: got {points!r} with {type(mixer).__name__}, which trains no logits; allowed: 'random', 'evolve'")
-        if hasattr(weighting, "perturb") and not mixer.blends:
-            raise ArgumentError(
-                f"weighting: got {type(weighting).__name__} with {type(mixer).__name__}, whose gates are no probabilities of all "
-                "candidates; allowed: for example mixer='softmax'"
-            )
+        check_pair(mixer, scheme, weighting)
         for what, value, low in (("n_candidates", n_candidates, 1), ("n_scored", n_scored, 1), ("n_recalibrated", n_recalibrated, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise ArgumentError(f"{what}: got {value!r}; allowed: a whole number from {low}")

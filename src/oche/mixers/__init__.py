@@ -21,6 +21,7 @@ registry.register("sigmoid", "oche.mixers.sigmoid:Sigmoid", "all candidates, eac
 registry.register("auxiliary-skip", "oche.mixers.auxiliary_skip:AuxiliarySkip", "another mixer beside a skip that fades (DARTS-)")
 registry.register("dirichlet", "oche.mixers.dirichlet:Dirichlet", "all candidates, weighted by a Dirichlet draw (DrNAS)")
 registry.register("entangled", "oche.mixers.entangled:Entangled", "another mixer whose candidates share the largest kernel")
+registry.register("skip-dropout", "oche.mixers.skip_dropout:SkipDropout", "another mixer with dropout behind its skips (P-DARTS)")
 registry.register("by-phase", "oche.mixers.by_phase:ByPhase", "one mixer for weight steps, another for arch steps (SETN)")
 
 __getattr__, __dir__, __all__ = attach(
@@ -38,6 +39,7 @@ __getattr__, __dir__, __all__ = attach(
         "ReinMax": "oche.mixers.reinmax:ReinMax",
         "SampledPath": "oche.mixers.sampled_path:SampledPath",
         "Sigmoid": "oche.mixers.sigmoid:Sigmoid",
+        "SkipDropout": "oche.mixers.skip_dropout:SkipDropout",
         "Softmax": "oche.mixers.softmax:Softmax",
         "UniformPath": "oche.mixers.uniform_path:UniformPath",
     },

@@ -30,6 +30,8 @@ class Wrapping(Mixer):
         self.learns_arch = made.learns_arch
         self.blends = made.blends
         self.needs_all = made.needs_all
+        self.objective = made.objective
+        self.phased = made.phased
 
     def build(self, slot: Slot, make: Callable[..., Any]) -> Candidates:
         """The candidates of the inner mixer."""

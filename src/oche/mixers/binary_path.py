@@ -42,6 +42,7 @@ class BinaryPath(Mixer):
             raise ArgumentError(f"mode: got {mode!r}; allowed: {', '.join(repr(m) for m in MODES)}")
         self.mode = mode
         self.zero = bool(zero)
+        self.phased = mode == "two"
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """One candidate of every choice, and those of which its logits hear; all inputs."""

@@ -30,6 +30,8 @@ class ByPhase(Mixer):
         ArgumentError: one of them builds candidates in its own way, or the second one trains no logits.
     """
 
+    phased = True
+
     def __init__(self, weights: Mixer | str = "uniform-path", arch: Mixer | str = "softmax") -> None:
         registry = load("oche.mixers:registry")
         self.weights: Mixer = registry.get(weights) if isinstance(weights, str) else weights
@@ -46,6 +48,7 @@ class ByPhase(Mixer):
         self.joint_paths = self.weights.joint_paths
         self.paths_per_arch_step = self.arch.paths_per_arch_step
         self.arch_passes = self.arch.arch_passes
+        self.objective = self.arch.objective
         self.needs_all = self.weights.needs_all or self.arch.needs_all
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:

@@ -44,6 +44,7 @@ class Dirichlet(Mixer):
             raise ArgumentError(f"score: got {score!r}; allowed: {', '.join(repr(s) for s in SCORES)}")
         self.kl = float(kl)
         self.by = score
+        self.objective = "penalty" if kl else "loss"
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """A mixture for every choice."""

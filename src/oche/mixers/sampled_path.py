@@ -38,6 +38,7 @@ class SampledPath(Mixer):
     """
 
     needs_edges = True
+    objective = "reward"
     arch_passes = 1 / 3
 
     def __init__(self, controller: str = "lstm", samples: int = 20, entropy: float = 1e-4, decay: float = 0.99) -> None:

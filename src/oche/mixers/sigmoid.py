@@ -38,6 +38,7 @@ class Sigmoid(Mixer):
             raise ArgumentError(f"form: got {form!r}; allowed: {', '.join(repr(f) for f in FORMS)}")
         self.weight = float(weight)
         self.form = form
+        self.objective = "penalty" if weight else "loss"
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """The gate of every candidate."""

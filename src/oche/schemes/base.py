@@ -110,6 +110,8 @@ class Scheme(ABC):
 
     #: Whether an arch step reads a validation batch.
     needs_valid = True
+    #: Whether an arch step looks at weights that are moved.
+    looks_ahead = False
 
     def __init__(self, order: str = "arch") -> None:
         if order not in ORDERS:

@@ -108,7 +108,7 @@ class LstmPolicy(Policy):
         """The sum of the entropies of the decisions along the derived point, in nats; the sum over all points has no short form."""
         return self.path(self.derive())[1]
 
-    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+    def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point of the most probable label, decision after decision.
 
         Args:
@@ -117,7 +117,7 @@ class LstmPolicy(Policy):
         unwanted = frozenset(exclude)
 
         def best(log_p: Tensor, pick: Pick, slot: int) -> int:
-            kept = torch.tensor([label in unwanted for label in pick.labels])
+            kept = torch.tensor([label in unwanted or (pick.key, label) in unwanted for label in pick.labels])
             left = log_p.masked_fill(kept, -math.inf)
             return int((left if torch.isfinite(left).any() else log_p).argmax())
 

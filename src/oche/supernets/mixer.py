@@ -57,6 +57,10 @@ class Mixer(ABC):
     learns_arch = True
     #: Whether its gates are probabilities of all candidates, which a weighting may change.
     blends = False
+    #: What an arch step lowers: the validation `loss`, that and a `penalty` on the logits, or the policy loss of a `reward`.
+    objective = "loss"
+    #: Whether draws of weight steps are of another kind than those of arch steps, so that one pass cannot serve both.
+    phased = False
     #: Whether gates need the outputs of candidates that are not on the path.
     needs_all = False
 

@@ -204,7 +204,7 @@ class Supernet(nn.Module):
 
     # -- points of the space ------------------------------------------------------------------------------------------------
 
-    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+    def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point that the logits stand for, without some labels where there are others."""
         return self.policy.derive(exclude)
 

@@ -104,7 +104,7 @@ class Policy(nn.Module):
         #: How far the search is, for mixers whose draws change over it.
         self.moment = Moment()
         self.rows: dict[str, Row] = {row.key: row for row in (rows_of(space) if rows is None else rows)}
-        self._excluded: frozenset[str] = frozenset()
+        self._excluded: frozenset[str | tuple[str, str]] = frozenset()
         self._names = {key: f"={escape(key)}" for key, row in self.rows.items() if row.trained}
         for key, name in self._names.items():
             self.register_parameter(name, nn.Parameter(_initial(self.rows[key], seed, scale)))
@@ -204,11 +204,11 @@ class Policy(nn.Module):
         """The entropy of the distribution over points in nats: sum over decisions of P(active) times their own entropy."""
         return self._entropy(self.space.tree)
 
-    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+    def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point that the logits stand for.
 
         Args:
-            exclude: Labels that are not taken where there is another one.
+            exclude: Labels that are not taken where there is another one; or pairs of a key and a label, for one choice alone.
         """
         decisions: dict[str, Any] = {}
         self._excluded = frozenset(exclude)
@@ -345,7 +345,7 @@ class Policy(nn.Module):
         logits = self.logits(row.key).detach().double().cpu()
         scores = torch.softmax(logits, -1) if self.score is None else self.score(logits)
         p = scores.numpy()[..., list(row.allowed)]
-        kept = [row.labels[i] not in self._excluded for i in row.allowed]
+        kept = [row.labels[i] not in self._excluded and (row.key, row.labels[i]) not in self._excluded for i in row.allowed]
         return p * kept if sum(kept) >= (row.k if row.distinct else 1) else p
 
 

@@ -336,6 +336,7 @@ def test_resume_is_bit_exact(scheme):
         (lambda: RARTS(alpha_grad="new"), "alpha_grad: got 'new'; allowed: 'fused', 'fresh'"),
         (lambda: RARTS(update="both"), "update: got 'both'"),
         (lambda: MixedLevel(0), "lam: got 0"),
+        (lambda: SingleLevel(-1), "lam: got -1; allowed: a number from 0"),
         (lambda: SingleLevel(order="first"), "order: got 'first'; allowed: 'joint'"),
         (lambda: ValuePenalty(-1), "lam: got -1"),
         (lambda: FirstOrder().solve(toy(), 1, 0.1, valid_weights=number(0.0)), "FirstOrder trains one copy"),

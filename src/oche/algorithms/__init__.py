@@ -38,7 +38,22 @@ registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a nor
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
-registry.register("rsps", "oche.algorithms.weight_sharing:rsps", "supernet, random paths; the best of many points by shared weights")
+registry.register("darts-minus", "oche.algorithms.weight_sharing:darts_minus", "DARTS beside a skip that fades away")
+registry.register("fairdarts", "oche.algorithms.weight_sharing:fairdarts", "supernet, a gate of its own for each candidate")
+registry.register("sdarts", "oche.algorithms.weight_sharing:sdarts", "DARTS with weights trained under perturbed mixtures")
+registry.register("snas", "oche.algorithms.weight_sharing:snas", "supernet, relaxed samples, one loss for weights and logits")
+registry.register("rsps", "oche.algorithms.weight_sharing_paths:rsps", "supernet, random paths; the best of many points by shared weights")
+registry.register("spos", "oche.algorithms.weight_sharing_paths:spos", "supernet, random paths; evolution by shared weights")
+registry.register("fairnas", "oche.algorithms.weight_sharing_paths:fairnas", "supernet, every candidate once a step; evolution")
+registry.register(
+    "setn", "oche.algorithms.weight_sharing_paths:setn", "supernet, random paths, logits as in DARTS; the best of probable points"
+)
+registry.register("enas", "oche.algorithms.weight_sharing_paths:enas", "supernet, paths of a controller that learns from their scores")
+registry.register("gdas", "oche.algorithms.weight_sharing_paths:gdas", "supernet, one Gumbel sample a step, straight through")
+registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "supernet, one sample a step, gradients of second order")
+registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
+registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
+registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
@@ -72,6 +87,9 @@ __getattr__, __dir__, _lazy_names = attach(
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
         "Reinforce": "oche.algorithms.reinforce:Reinforce",
+        "Limit": "oche.algorithms.staged:Limit",
+        "Stage": "oche.algorithms.staged:Stage",
+        "Staged": "oche.algorithms.staged:Staged",
         "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",

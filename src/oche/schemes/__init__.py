@@ -15,7 +15,11 @@ registry.register(
     "oche.schemes.second_order:SecondOrder",
     "the same one virtual weight step ahead, by finite differences (DARTS, second order)",
 )
-registry.register("single-level", "oche.schemes.single_level:SingleLevel", "both groups descend the sum of both losses; the baseline")
+registry.register(
+    "single-level",
+    "oche.schemes.single_level:SingleLevel",
+    "both groups descend one loss over both splits, or with lam=0 over the training split (SNAS)",
+)
 registry.register("mixed-level", "oche.schemes.mixed_level:MixedLevel", "arch descends both losses at the present weights (MiLeNAS)")
 registry.register(
     "rarts", "oche.schemes.rarts:RARTS", "two coupled copies of the weights, one for each half of the data; first derivatives only"
@@ -35,8 +39,8 @@ __getattr__, __dir__, __all__ = attach(
         "Scheme": "oche.schemes.base:Scheme",
         "SchemeState": "oche.schemes.base:SchemeState",
         "SecondOrder": "oche.schemes.second_order:SecondOrder",
-        "SingleLevel": "oche.schemes.single_level:SingleLevel",
         "Sgd": "oche.schemes.rules:Sgd",
+        "SingleLevel": "oche.schemes.single_level:SingleLevel",
         "StepRecord": "oche.schemes.base:StepRecord",
         "ValuePenalty": "oche.schemes.value_penalty:ValuePenalty",
     },

@@ -144,6 +144,14 @@ class Scheme(ABC):
 
     #: What arch descends, as a formula; T and V are the training and validation loss, w the weights, a the architecture parameters.
     formula = "V(w, a) in a, T(w, a) in w"
+    #: Whether an arch step reads a validation batch.
+    needs_valid = True
+    #: Whether an arch step looks at weights that are moved.
+    looks_ahead = False
+    #: Whether one pass gives the gradients of both groups.
+    joint = False
+    #: Whether arch descends the training loss, alone or beside the validation loss.
+    arch_descends_train = False
 
     def __init__(self, order: str = "arch") -> None:
         if order not in ORDERS:
@@ -219,7 +227,7 @@ class Scheme(ABC):
             if part == "weights":
                 train_loss, cost = self._weight_step(state, train_batch)
             elif update_arch and state.arch_optimizer is not None:
-                valid_loss, cost = self._arch_step(state, train_batch, valid_batch)
+                valid_loss, cost = self.arch_step(state, train_batch, valid_batch)
             else:
                 cost = 0.0
             passes += cost
@@ -247,9 +255,10 @@ class Scheme(ABC):
     ) -> tuple[Sequence[Tensor | None], float, float]:
         """The gradient for arch (in the order of its group), the validation loss, and the passes that it took."""
 
-    def _arch_step(self, state: SchemeState, train_batch: Any, valid_batch: Any) -> tuple[float, float]:
+    def arch_step(self, state: SchemeState, train_batch: Any = None, valid_batch: Any = None) -> tuple[float, float]:
+        """One update of arch alone: the validation loss, and the passes that it took."""
         gradients, loss, passes = self.arch_gradient(state, train_batch, valid_batch)
-        self._move_arch(state, gradients)
+        move_arch(state, gradients)
         return loss, passes
 
     def _weight_step(self, state: SchemeState, batch: Any) -> tuple[float, float]:
@@ -264,10 +273,16 @@ class Scheme(ABC):
         if state.problem.accept is not None:
             state.problem.accept()
 
-    def _move_arch(self, state: SchemeState, gradients: Gradients) -> None:
-        """One update of arch."""
-        if state.arch_optimizer is not None:
-            update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
+
+def move_arch(state: SchemeState, gradients: Sequence[Tensor | None]) -> None:
+    """Update arch by gradients, and let the problem set right what must stay as it was."""
+    if state.arch_optimizer is None:
+        return
+    settle = state.problem.settle
+    before = {name: tensor.detach().clone() for name, tensor in state.arch_group.tensors.items()} if settle else {}
+    update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
+    if settle is not None:
+        settle(before)
 
 
 def _copied(value: Any) -> Any:

@@ -24,6 +24,8 @@ class MixedLevel(Scheme):
         order: Group that moves first, `weights` (as published) or `arch`.
     """
 
+    arch_descends_train = True
+
     def __init__(self, lam: float = 1.0, order: str = "weights") -> None:
         super().__init__(order)
         if not lam > 0:

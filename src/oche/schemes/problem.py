@@ -33,6 +33,7 @@ class BilevelProblem:
         arch: One tensor or a dict of tensors; an empty dict if there is nothing to choose by gradient.
         accept: Called after a weight step has used the latest `train_loss`; a supernet keeps the batch-norm statistics of that
             evaluation here, and of no other.
+        settle: Called after an update of arch with the tensors before it, by name; may set the new ones right in place.
 
     Raises:
         ArgumentError: a tensor is not a floating-point tensor, no weight is given, or a tensor is in both groups.
@@ -43,6 +44,7 @@ class BilevelProblem:
     weights: Any
     arch: Any
     accept: Callable[[], None] | None = None
+    settle: Callable[[dict[str, Tensor]], None] | None = None
 
     def __post_init__(self) -> None:
         for noun in ("weights", "arch"):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from oche.errors import ArgumentError
 from oche.schemes._slopes import Gradients, slopes, weighted
-from oche.schemes.base import Scheme, SchemeState, StepRecord
+from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch
 from oche.schemes.problem import BilevelProblem, Group
 from oche.schemes.rules import Rule, set_lr, update
 
@@ -47,6 +47,7 @@ class RARTS(Scheme):
     """
 
     copies = 2
+    arch_descends_train = True
 
     def __init__(self, lam: float = 1.0, beta: float = 1.0, alpha_grad: str = "fused", update: str = "gauss-seidel") -> None:
         super().__init__("weights")
@@ -59,6 +60,7 @@ class RARTS(Scheme):
                 raise ArgumentError(f"{what}: got {given!r}; allowed: {', '.join(repr(a) for a in allowed)}")
         self.lam, self.beta = float(lam), float(beta)
         self.alpha_grad, self.update = alpha_grad, update
+        self.joint = alpha_grad == "fused" or update == "jacobi"
         self.formula = f"V(y, a) + {self.lam:g} * T(w, a) + {self.beta / 2:g} * ||y - w||^2 in y, w and a"
 
     def init(
@@ -86,8 +88,7 @@ class RARTS(Scheme):
         assert state.valid_optimizer is not None
         set_lr(state.valid_optimizer, state.weight_lr)
         moves = update_arch and state.arch_optimizer is not None
-        fused = self.alpha_grad == "fused" or self.update == "jacobi"
-        asked, step = "both" if moves and fused else "weights", state.step + 1
+        asked, step = "both" if moves and self.joint else "weights", state.step + 1
         apart = _difference(w, y)
         train = slopes(state.train_split(train_batch), w, arch, asked, step)
         self._move_weights(state, weighted((self.lam, train.weights)), [self.beta * d for d in apart])
@@ -96,11 +97,11 @@ class RARTS(Scheme):
         pull = [-self.beta * d for d in seen]
         update(state.valid_optimizer, y, valid.weights, state.weight_clip, f"gradient of the second weights at step {step}", pull)
         passes = 2.0
-        if moves and fused:
-            self._move_arch(state, weighted((self.lam, train.arch), (1.0, valid.arch)))
+        if moves and self.joint:
+            move_arch(state, weighted((self.lam, train.arch), (1.0, valid.arch)))
         elif moves:
             gradients, _, more = self.arch_gradient(state, train_batch, valid_batch)
-            self._move_arch(state, gradients)
+            move_arch(state, gradients)
             passes += more
         distance = float(torch.stack([d.pow(2).sum() for d in apart]).sum())
         norm = float(torch.stack([t.detach().pow(2).sum() for t in w]).sum())

@@ -58,10 +58,11 @@ class Adam:
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     clip: float | None = None
+    eps: float = 1e-8
 
     def build(self, tensors: Iterable[Tensor]) -> Optimizer:
         """An optimizer of `tensors`."""
-        return torch.optim.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+        return torch.optim.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, eps=self.eps)
 
 
 def plain(lr: float) -> Sgd:

@@ -31,6 +31,8 @@ class SecondOrder(Scheme):
         epsilon: Size of the finite difference, divided by the norm of the weight gradient. Default: DARTS.
     """
 
+    looks_ahead = True
+
     def __init__(self, order: str = "arch", xi: float | None = None, epsilon: float = 0.01) -> None:
         super().__init__(order)
         if epsilon <= 0:

@@ -16,7 +16,7 @@ from typing import Any
 
 from oche.errors import ArgumentError
 from oche.schemes._slopes import Gradients, slopes, weighted
-from oche.schemes.base import Scheme, SchemeState, StepRecord
+from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch
 from oche.schemes.rarts import ALPHA_GRADS
 from oche.schemes.rules import set_lr, update
 
@@ -30,6 +30,7 @@ class ValuePenalty(Scheme):
     """
 
     copies = 2
+    arch_descends_train = True
 
     def __init__(self, lam: float = 10.0, alpha_grad: str = "fused") -> None:
         super().__init__("weights")
@@ -38,6 +39,7 @@ class ValuePenalty(Scheme):
         if alpha_grad not in ALPHA_GRADS:
             raise ArgumentError(f"alpha_grad: got {alpha_grad!r}; allowed: {', '.join(repr(a) for a in ALPHA_GRADS)}")
         self.lam, self.alpha_grad = float(lam), alpha_grad
+        self.joint = alpha_grad == "fused"
         self.formula = f"V(y, a) + {self.lam:g} * (T(y, a) - T(z, a)) in y and a, T(z, a) in z"
 
     def step(self, state: SchemeState, train_batch: Any = None, valid_batch: Any = None, update_arch: bool = True) -> StepRecord:
@@ -48,7 +50,7 @@ class ValuePenalty(Scheme):
         # With equal steps y would move lam + 1 times as fast as z and diverge.
         set_lr(state.valid_optimizer, state.weight_lr / (self.lam + 1))
         moves = update_arch and state.arch_optimizer is not None
-        asked = "both" if moves and self.alpha_grad == "fused" else "weights"
+        asked = "both" if moves and self.joint else "weights"
         inner = slopes(state.train_split(train_batch), state.weight_group, arch, asked, step)
         self._move_weights(state, inner.weights)
         outer = slopes(state.valid_split(valid_batch), y, arch, asked, step)
@@ -56,11 +58,11 @@ class ValuePenalty(Scheme):
         gradients = weighted((1.0, outer.weights), (self.lam, penalty.weights))
         update(state.valid_optimizer, y, gradients, state.weight_clip, f"gradient of the second weights at step {step}")
         passes = 3.0
-        if moves and self.alpha_grad == "fused":
-            self._move_arch(state, weighted((1.0, outer.arch), (self.lam, penalty.arch), (-self.lam, inner.arch)))
+        if moves and self.joint:
+            move_arch(state, weighted((1.0, outer.arch), (self.lam, penalty.arch), (-self.lam, inner.arch)))
         elif moves:
             found, _, more = self.arch_gradient(state, train_batch, valid_batch)
-            self._move_arch(state, found)
+            move_arch(state, found)
             passes += more
         state.step += 1
         return StepRecord(state.step, inner.value, outer.value, passes)

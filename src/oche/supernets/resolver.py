@@ -115,7 +115,7 @@ class SuperResolver(Resolver):
         if not choice.decides:
             return nn.Sequential(*layers.values())
         self.group(site.key, labels)
-        return Stacked(Slot(site.key, site.location, labels, choice.given), layers, self.runtime, counts)
+        return Stacked(Slot(site.key, site.location, labels, choice.given), layers, self.runtime, self.mixer, counts)
 
     def labels(self, choice: Choice, site: Site) -> tuple[str, ...]:
         """Labels of the candidates that this supernet holds at a place.

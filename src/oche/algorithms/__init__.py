@@ -42,6 +42,7 @@ registry.register("darts-minus", "oche.algorithms.weight_sharing:darts_minus", "
 registry.register("fairdarts", "oche.algorithms.weight_sharing:fairdarts", "supernet, a gate of its own for each candidate")
 registry.register("sdarts", "oche.algorithms.weight_sharing:sdarts", "DARTS with weights trained under perturbed mixtures")
 registry.register("snas", "oche.algorithms.weight_sharing:snas", "supernet, relaxed samples, one loss for weights and logits")
+registry.register("rarts", "oche.algorithms.weight_sharing:rarts", "DARTS with two coupled copies of the weights, first derivatives only")
 registry.register("rsps", "oche.algorithms.weight_sharing_paths:rsps", "supernet, random paths; the best of many points by shared weights")
 registry.register("spos", "oche.algorithms.weight_sharing_paths:spos", "supernet, random paths; evolution by shared weights")
 registry.register("fairnas", "oche.algorithms.weight_sharing_paths:fairnas", "supernet, every candidate once a step; evolution")

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche import schemes, weightings
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
@@ -92,6 +93,31 @@ class OneShot:
         self.batch_norm = batch_norm
         self.points = points
         self.n_recalibrated = n_recalibrated
+
+    def exchanged(self, scheme: Any = None, weighting: Any = None) -> OneShot:
+        """A search with the same settings but another scheme or weighting.
+
+        Args:
+            scheme: A scheme or its text; None keeps the present one.
+            weighting: A weighting or its text; None keeps the present one.
+
+        Raises:
+            ArgumentError: the parts do not go together.
+        """
+        scheme = schemes.registry.get(scheme) if isinstance(scheme, str) else scheme
+        weighting = weightings.registry.get(weighting) if isinstance(weighting, str) else weighting
+        return OneShot(
+            self.mixer,
+            scheme or self.scheme,
+            self.plan,
+            weighting or self.weighting,
+            self.pick,
+            self.n_candidates,
+            self.n_scored,
+            self.batch_norm,
+            self.points,
+            self.n_recalibrated,
+        )
 
     # -- life ---------------------------------------------------------------------------------------------------------------
 

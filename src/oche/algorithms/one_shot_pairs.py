@@ -32,8 +32,7 @@ def check_pair(mixer: Mixer, scheme: Scheme | None, weighting: Any) -> None:
         )
     if scheme.arch_descends_train and mixer.objective == "reward":
         raise ArgumentError(
-            f"scheme: got {type(scheme).__name__} with {kind}, whose objective is a reward, which the training loss does not hold; allowed: "
-            "'first-order'"
+            f"scheme: got {type(scheme).__name__} with {kind}, whose reward the training loss does not hold; allowed: 'first-order'"
         )
     if scheme.joint and mixer.phased:
         raise ArgumentError(

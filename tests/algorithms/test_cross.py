@@ -49,11 +49,13 @@ MIXERS = {
     "sampled path": "sampled-path?samples=2",
     "uniform path": "uniform-path",
     "fair path": "fair-path",
+    "elastic path": "elastic-path?paths=2&distill=0",
+    "sandwich": "sandwich?random=1",
 }
 #: What does not go together, by scheme.
 REFUSED = {
     "first-order": set(),
-    "second-order": {"sampled path", "uniform path", "fair path"},
+    "second-order": {"sampled path", "uniform path", "fair path", "elastic path", "sandwich"},
     "single-level": {"binary path, two", "Dirichlet with KL", "sigmoid", "by phase", "sampled path"},
 }
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
-from oche.algorithms.one_shot_streams import Meter, Stream, difference
+from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
@@ -118,6 +118,8 @@ class OneShot:
         self._metrics: dict[str, float] = {}
         self._ended = False
         self._model: Functional | None = None
+        #: Weights of a network that was trained before, for mixers that learn from one.
+        self.teacher: dict[str, Tensor] = {}
         self._passes = 0.0
         self._update = 0
         self._moment = Moment()
@@ -200,6 +202,7 @@ class OneShot:
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
+            "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -212,6 +215,7 @@ class OneShot:
         self._scores = [float(score) for score in state["scores"]]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
+        self.teacher = dict(state["teacher"])
 
     def _lasting_cost(self) -> Cost:
         """What the rest of the search depends on: times only if the budget limits them, so that equal searches have equal states."""
@@ -271,14 +275,29 @@ class OneShot:
         return self._loss("weights", self.training.step, weights, arch or self._frozen_arch(), batch)
 
     def _loss(self, phase: str, step: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> Tensor:
-        losses = []
+        losses: list[Tensor] = []
+        lesson = self._lesson(step, arch, batch) if self.mixer.teacher == "fixed" else None
         for path in range(self.mixer.paths(self.net.policy)):
             self._model = self.net.functional(weights, arch)
+            heard = Heard(self._model)
             moved = self._perturbed(step, path, weights, arch, batch) if hasattr(self.weighting, "perturb") else None
             with self.net.at(step, phase, path, self._moment, moved):
-                losses.append(self.problem.loss(self._model, batch))
+                loss = self.problem.loss(heard, batch)
+            losses.append(loss if lesson is None else self.mixer.path_loss(loss, heard.output, lesson))
+            if self.mixer.teacher == "first" and path == 0:
+                lesson = heard.output.detach()
         self._passes += len(losses)
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _lesson(self, step: int, arch: Mapping[str, Tensor], batch: Any) -> Tensor | None:
+        """What the largest path gives with the weights of a network that was trained before; None without one."""
+        if not self.teacher:
+            return None
+        heard = Heard(self.net.functional(self.teacher, arch))
+        with torch.no_grad(), self.net.at(step, "weights", 0, self._moment), self.net.fixed(self.mixer.largest(self.net.policy)):
+            self.problem.loss(heard, batch)
+        self._passes += 1 / 3
+        return heard.output
 
     def _perturbed(self, step: int, path: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:
         """What a weighting that perturbs makes of the probabilities of all candidates; inputs are left alone."""

@@ -83,6 +83,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Staged": "oche.algorithms.staged:Staged",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
+        "guards": "oche.algorithms.guards",
         "hypervolume": "oche.loop.pareto:hypervolume",
         "non_dominated_sort": "oche.loop.pareto:non_dominated_sort",
         "operators": "oche.algorithms.operators",

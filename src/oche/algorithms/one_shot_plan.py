@@ -43,6 +43,7 @@ class Plan:
         lr_rise: Share of the search in which the learning rate rises linearly from 0 to the cosine.
         lr_from, lr_to: The part of the cosine that this search runs through; for stages of a longer one.
         reserve: Share of a budget in time or passes that is kept for what follows the training.
+        guards: What watches the search: names or objects of `oche.algorithms.guards`, one or a list.
 
     Source of the defaults: the reference code of DARTS for CIFAR-10.
     """
@@ -66,6 +67,7 @@ class Plan:
     lr_from: float = 0.0
     lr_to: float = 1.0
     reserve: float = 0.02
+    guards: Any = None
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:

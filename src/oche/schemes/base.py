@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -55,6 +55,9 @@ class SchemeState:
         weight_clip: Largest gradient norm of the weights, or None.
         arch_clip: Largest gradient norm of arch, or None.
         step: Steps done.
+        frozen: Names of weights that no longer move.
+        keep_gradients: Whether `weight_gradients` is filled.
+        weight_gradients: Gradients of the latest weight step, by name; not part of the state.
     """
 
     problem: BilevelProblem
@@ -65,6 +68,9 @@ class SchemeState:
     weight_clip: float | None = None
     arch_clip: float | None = None
     step: int = 0
+    frozen: set[str] = field(default_factory=set)
+    keep_gradients: bool = False
+    weight_gradients: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def weights(self) -> Any:
@@ -85,6 +91,7 @@ class SchemeState:
         """Tensors, optimizer states and the step count; loadable with `weights_only`."""
         return {
             "step": self.step,
+            "frozen": sorted(self.frozen),
             "weights": {name: tensor.detach().clone() for name, tensor in self.weight_group.tensors.items()},
             "arch": {name: tensor.detach().clone() for name, tensor in self.arch_group.tensors.items()},
             "weight_optimizer": _copied(self.weight_optimizer.state_dict()),
@@ -99,6 +106,7 @@ class SchemeState:
         if self.arch_optimizer is not None:
             self.arch_optimizer.load_state_dict(state["arch_optimizer"])
         self.step = int(state["step"])
+        self.frozen = set(state.get("frozen", ()))
 
 
 class Scheme(ABC):
@@ -197,7 +205,7 @@ class Scheme(ABC):
         value = finite(loss, "training loss", state)
         # A loss may be constant in all weights, for example on a path without any.
         gradients = torch.autograd.grad(loss, list(state.weight_group), allow_unused=True) if loss.requires_grad else []
-        update(state.weight_optimizer, state.weight_group, gradients, state.weight_clip, f"weight gradient at step {state.step + 1}")
+        move_weights(state, gradients)
         if state.problem.accept is not None:
             state.problem.accept()
         return value, 1.0
@@ -212,6 +220,16 @@ def move_arch(state: SchemeState, gradients: Sequence[Tensor | None]) -> None:
     update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
     if settle is not None:
         settle(before)
+
+
+def move_weights(state: SchemeState, gradients: Sequence[Tensor | None]) -> None:
+    """Update the weights by gradients, those that are frozen left alone."""
+    names = list(state.weight_group.tensors)
+    if state.keep_gradients:
+        state.weight_gradients = {name: g for name, g in zip(names, gradients, strict=False) if g is not None}
+    if state.frozen:
+        gradients = [None if name in state.frozen else g for name, g in zip(names, gradients, strict=False)]
+    update(state.weight_optimizer, state.weight_group, gradients, state.weight_clip, f"weight gradient at step {state.step + 1}")
 
 
 def finite(loss: Tensor, what: str, state: SchemeState) -> float:

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oche.schemes.base import Scheme, SchemeState, StepRecord, finite, move_arch
-from oche.schemes.rules import update
+from oche.schemes.base import Scheme, SchemeState, StepRecord, finite, move_arch, move_weights
 
 
 class SingleLevel(Scheme):
@@ -36,13 +35,7 @@ class SingleLevel(Scheme):
         arch, weights = list(state.arch_group), list(state.weight_group)
         gradients = torch.autograd.grad(loss, [*arch, *weights], allow_unused=True)
         move_arch(state, gradients[: len(arch)])
-        update(
-            state.weight_optimizer,
-            state.weight_group,
-            gradients[len(arch) :],
-            state.weight_clip,
-            f"weight gradient at step {state.step + 1}",
-        )
+        move_weights(state, gradients[len(arch) :])
         if state.problem.accept is not None:
             state.problem.accept()
         state.step += 1

@@ -57,10 +57,10 @@ def test_the_adversary_of_a_supernet_raises_its_training_loss():
             return float(F.cross_entropy(net(batch[0]), batch[1]))
 
     with torch.random.fork_rng():
-        moved = search._perturbed(0, 0, weights, frozen, batch)
+        moved = search._moved(0, 0, weights, frozen, batch)
     centre = {key: net.policy.probabilities(key).detach() for key in moved}
     assert loss(moved) > loss(centre)
-    at_random = made("softmax", weighting=Smooth(eps=0.3, eps_min=0.3))._perturbed(0, 0, weights, frozen, batch)
+    at_random = made("softmax", weighting=Smooth(eps=0.3, eps_min=0.3))._moved(0, 0, weights, frozen, batch)
     assert loss(moved) > loss(at_random)
 
 

@@ -49,21 +49,24 @@ MIXERS = {
     "sampled path": "sampled-path?samples=2",
     "uniform path": "uniform-path",
     "fair path": "fair-path",
+    "elastic path": "elastic-path?paths=2&distill=0",
+    "sandwich": "sandwich?random=1",
 }
+_NO_LOGITS = {"uniform path", "fair path", "elastic path", "sandwich"}
 #: What does not go together, by scheme.
 REFUSED = {
     "first-order": set(),
-    "second-order": {"sampled path", "uniform path", "fair path"},
+    "second-order": {"sampled path", *_NO_LOGITS},
     "single-level?lam=0": {"binary path, two", "Dirichlet with KL", "sigmoid", "by phase", "sampled path"},
 }
 #: The same for schemes that are tried on one space only.
 REFUSED_TOO = {
     "single-level": {"binary path, two", "by phase", "sampled path"},
     "mixed-level": {"sampled path"},
-    "rarts": {"binary path, two", "by phase", "sampled path", "uniform path", "fair path"},
-    "rarts?alpha_grad=fresh": {"sampled path", "uniform path", "fair path"},
-    "value-penalty": {"binary path, two", "by phase", "sampled path", "uniform path", "fair path"},
-    "value-penalty?alpha_grad=fresh": {"sampled path", "uniform path", "fair path"},
+    "rarts": {"binary path, two", "by phase", "sampled path", *_NO_LOGITS},
+    "rarts?alpha_grad=fresh": {"sampled path", *_NO_LOGITS},
+    "value-penalty": {"binary path, two", "by phase", "sampled path", *_NO_LOGITS},
+    "value-penalty?alpha_grad=fresh": {"sampled path", *_NO_LOGITS},
 }
 
 

@@ -162,6 +162,14 @@ class TestDrNas(Contract):
     text = "drnas?epochs=1&k=[2,1]&keep=[2]&kl=0.001&warmup=0"
 
 
+class TestOnceForAll(Contract):
+    text = "ofa?epochs=0.001&n_candidates=4&n_recalibrated=1"
+
+
+class TestSandwich(Contract):
+    text = "sandwich?epochs=1&n_candidates=4&n_recalibrated=0"
+
+
 class TestRunningStatistics(Contract):
     text = "one-shot?epochs=1&batch_norm=running&mixer=partial-channels%3Fk=2&scheme=first-order&weighting=scalar"
 

@@ -55,6 +55,8 @@ registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "su
 registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
 registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
 registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
+registry.register("ofa", "oche.algorithms.weight_sharing_stages:ofa", "largest network first, then all kernels, depths and widths")
+registry.register("sandwich", "oche.algorithms.weight_sharing_stages:sandwich", "largest, smallest and random paths in every step")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
@@ -94,6 +96,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
+        "guards": "oche.algorithms.guards",
         "hypervolume": "oche.loop.pareto:hypervolume",
         "non_dominated_sort": "oche.loop.pareto:non_dominated_sort",
         "operators": "oche.algorithms.operators",

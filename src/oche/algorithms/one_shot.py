@@ -20,10 +20,12 @@ import torch
 from torch import Tensor
 
 from oche import schemes, weightings
+from oche.algorithms.guards._guard import Watched, guards_of
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
-from oche.algorithms.one_shot_streams import Meter, Stream, difference
+from oche.algorithms.one_shot_smoothing import perturbed
+from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
@@ -144,6 +146,10 @@ class OneShot:
         self._metrics: dict[str, float] = {}
         self._ended = False
         self._model: Functional | None = None
+        #: Weights of a network that was trained before, for mixers that learn from one.
+        self.teacher: dict[str, Tensor] = {}
+        self._guards = guards_of(self.plan.guards)
+        self.training.keep_gradients = any(guard.needs_gradients for guard in self._guards)
         self._passes = 0.0
         self._update = 0
         self._moment = Moment()
@@ -226,6 +232,8 @@ class OneShot:
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
+            "guards": [guard.state() for guard in self._guards],
+            "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -238,6 +246,9 @@ class OneShot:
         self._scores = [float(score) for score in state["scores"]]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
+        self.teacher = dict(state["teacher"])
+        for guard, saved in zip(self._guards, state["guards"], strict=True):
+            guard.load(saved)
 
     def _lasting_cost(self) -> Cost:
         """What the rest of the search depends on: times only if the budget limits them, so that equal searches have equal states."""
@@ -276,6 +287,7 @@ class OneShot:
         self._passes, self._update = 0.0, 0
         with building(derive(self.seed, "step", step)):
             record = self.scheme.step(state, train_batch, valid_batch, update_arch=moves)
+        stop = self._watch(step)
         valid_loss = record.valid_loss
         if updates:
             valid_loss = self._arch_phase(step, updates, train_batch)
@@ -283,6 +295,27 @@ class OneShot:
         self._metrics = {"train_loss": record.train_loss, "lr": lr}
         if valid_loss is not None:
             self._metrics["valid_loss"] = valid_loss
+        for guard in self._guards:
+            self._metrics.update(guard.metrics())
+        self._ended = self._ended or stop
+
+    def _watch(self, step: int) -> bool:
+        """Let the guards look at a step; whether one of them ends the training."""
+        stop, ends = False, (step + 1) % self.schedule.n_train == 0
+        for guard in self._guards:
+            if not (guard.every_step or ends):
+                continue
+            moves = self.mixer.learns_arch and self.schedule.share(step, self.cost) >= self.schedule.warmup - 1e-9
+            watched = Watched(self.net, self.problem, self.training, None, derive(self.seed, "guard"), moves)
+            with building(derive(self.seed, "guard", step)):
+                if guard.every_step:
+                    watched.valid_batch = self._valid.at(step)
+                    self._passes += guard.after_step(watched)
+                if ends:
+                    watched.valid_batch = self._score_batches()[0]
+                    ended, passes = guard.after_epoch(watched)
+                    stop, self._passes = stop or ended, self._passes + passes
+        return stop
 
     def _arch_phase(self, step: int, updates: int, train_batch: Any) -> float:
         """Arch steps after an epoch of the weights; the mean of what they lowered."""
@@ -300,38 +333,39 @@ class OneShot:
         return self._loss("arch" if alone else "weights", self.training.step, weights, arch or self._frozen_arch(), batch)
 
     def _loss(self, phase: str, step: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> Tensor:
-        losses = []
+        losses: list[Tensor] = []
+        lesson = self._lesson(step, arch, batch) if self.mixer.teacher == "fixed" else None
         for path in range(self.mixer.paths(self.net.policy)):
             self._model = self.net.functional(weights, arch)
-            moved = self._perturbed(step, path, weights, arch, batch) if hasattr(self.weighting, "perturb") else None
+            heard = Heard(self._model)
+            moved = self._moved(step, path, weights, arch, batch)
             with self.net.at(step, phase, path, self._moment, moved):
-                losses.append(self.problem.loss(self._model, batch))
+                loss = self.problem.loss(heard, batch)
+            losses.append(loss if lesson is None else self.mixer.path_loss(loss, heard.output, lesson))
+            if self.mixer.teacher == "first" and path == 0:
+                lesson = heard.output.detach()
         self._passes += len(losses)
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
-    def _perturbed(self, step: int, path: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> dict[str, Tensor]:
-        """What a weighting that perturbs makes of the probabilities of all candidates; inputs are left alone."""
-        frozen = not any(row.requires_grad for row in arch.values())
-        with self.net.at(step, "weights", path, self._moment):
-            gates = self.net.draw().gates
-        chosen = {key for key, row in self.net.policy.rows.items() if row.kind != "set" and gates[key].weights is not None}
-        rows: dict[str, Tensor] = {key: gates[key].weights for key in chosen}  # type: ignore[misc]
-        rows = {key: rows[key].detach() if frozen else rows[key] for key in sorted(rows)}
-
-        def probe(mixtures: Mapping[str, Tensor]) -> tuple[float, dict[str, Tensor]]:
-            leaves = {key: mixture.detach().requires_grad_(True) for key, mixture in mixtures.items()}
-            self.net.eval()
-            fixed = {name: weight.detach() for name, weight in weights.items()}
-            with self.net.at(step, "weights", path, self._moment, leaves):
-                loss = self.problem.loss(self.net.functional(fixed, self._frozen_arch()), batch)
-            self.net.train()
-            found = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-            return float(loss.detach()), {
-                key: torch.zeros_like(leaf) if g is None else g for (key, leaf), g in zip(leaves.items(), found, strict=True)
-            }
-
+    def _moved(
+        self, step: int, path: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any
+    ) -> dict[str, Tensor] | None:
+        """Multipliers of a weight step where the weighting perturbs them."""
+        if not hasattr(self.weighting, "perturb"):
+            return None
         self._passes += self.weighting.passes
-        return self.weighting.perturb(rows, self._moment, torch_generator(self.seed, "perturb", step, path), probe)
+        generator, clock = torch_generator(self.seed, "perturb", step, path), (step, path, self._moment)
+        return perturbed(self.net, self.weighting, lambda model: self.problem.loss(model, batch), weights, arch, clock, generator)
+
+    def _lesson(self, step: int, arch: Mapping[str, Tensor], batch: Any) -> Tensor | None:
+        """What the largest path gives with the weights of a network that was trained before; None without one."""
+        if not self.teacher:
+            return None
+        heard = Heard(self.net.functional(self.teacher, arch))
+        with torch.no_grad(), self.net.at(step, "weights", 0, self._moment), self.net.fixed(self.mixer.largest(self.net.policy)):
+            self.problem.loss(heard, batch)
+        self._passes += 1 / 3
+        return heard.output
 
     def _valid_loss(self, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any = None) -> Tensor:
         n = self.mixer.paths_per_arch_step
@@ -426,7 +460,8 @@ class OneShot:
 
     def _best_derived(self, n: int) -> list[DNA]:
         """The derived point, then the most probable ones among points drawn from the policy."""
-        first = self.net.derive()
+        kept = [point for guard in self._guards if (point := guard.point()) is not None]
+        first = kept[0] if kept else self.net.derive()
         others: dict[DNA, float] = {}
         rng = generator(self.seed, "proposals", self.training.step)
         for _ in range(16 * n if n > 1 else 0):

@@ -40,8 +40,10 @@ class Plan:
         arch_eps: What Adam adds to the root of their second moment.
         arch_every: An arch step every so many steps of the weights.
         arch_updates: So many arch steps after each epoch of the weights, and none in between. 0: in between.
+        lr_rise: Share of the search in which the learning rate rises linearly from 0 to the cosine.
         lr_from, lr_to: The part of the cosine that this search runs through; for stages of a longer one.
         reserve: Share of a budget in time or passes that is kept for what follows the training.
+        guards: What watches the search: names or objects of `oche.algorithms.guards`, one or a list.
 
     Source of the defaults: the reference code of DARTS for CIFAR-10.
     """
@@ -61,9 +63,11 @@ class Plan:
     arch_eps: float = 1e-8
     arch_every: int = 1
     arch_updates: int = 0
+    lr_rise: float = 0.0
     lr_from: float = 0.0
     lr_to: float = 1.0
     reserve: float = 0.02
+    guards: Any = None
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
@@ -105,8 +109,10 @@ class Plan:
 
     def lr_at(self, share: float) -> float:
         """The learning rate of the weights when `share` of the search is done: `min + (lr - min) * (1 + cos(pi * share)) / 2`."""
-        share = self.lr_from + (self.lr_to - self.lr_from) * min(max(share, 0.0), 1.0)
-        return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * share)) / 2
+        share = min(max(share, 0.0), 1.0)
+        rise = min(1.0, share / self.lr_rise) if self.lr_rise else 1.0
+        along = self.lr_from + (self.lr_to - self.lr_from) * share
+        return rise * (self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * along)) / 2)
 
 
 class Schedule:

@@ -1,13 +1,26 @@
-"""What a weight-sharing search runs on: batches that can be entered at any place, and a meter of what was spent."""
+"""What a weight-sharing search runs on: batches that can be entered at any place, a meter of what was spent, outputs that are kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from oche.loop.contracts import Cost, Problem
+
+
+class Heard:
+    """A model whose latest output is kept, because a loss does not give it away."""
+
+    def __init__(self, model: Callable[..., Any]) -> None:
+        self.model = model
+        self.output: Any = None
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        """The output, which is kept."""
+        self.output = self.model(*inputs, **named)
+        return self.output
 
 
 @dataclass

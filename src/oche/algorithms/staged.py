@@ -39,6 +39,9 @@ class Stage:
         share: Of a budget, relative to the other stages.
         carry: Whether it starts from the weights, the logits and the momentum of the stage before.
         cells: Its number of cells as a multiple of the program's own, if that takes `cells`; None: unchanged.
+        momentum: Whether the momentum is carried, too.
+        teacher: Whether the network of the end of this stage teaches all later ones.
+        prepare: Called with the supernet before the first step, after weights are carried.
     """
 
     make: Callable[[], OneShot]
@@ -46,6 +49,9 @@ class Stage:
     share: float = 1.0
     carry: bool = False
     cells: float | None = None
+    momentum: bool = True
+    teacher: bool = False
+    prepare: Callable[[Supernet], Any] | None = None
 
 
 @dataclass
@@ -95,20 +101,20 @@ class Staged:
             at = self.inner.step
             progress = self.inner.advance(left)
             left -= self.inner.step - at
-            if not progress.done or self._last:
+            if not progress.done or self._over:
                 break
             self._next()
             if not left:
                 progress = self.inner.advance(0)
                 break
-        done = progress.done and self._last
+        done = progress.done and self._over
         step = self._steps + progress.step
         total = step if done else self._steps + progress.total * (len(self.stages) - self.stage)
         return Progress(step, max(total, step), done, difference(self.cost, before), {**progress.metrics, "stage": float(self.stage)})
 
     def propose(self, n: int) -> list[Proposal]:
         """The best points of the last stage, as points of the whole space; see `WeightSharing.propose`."""
-        if not self._last:
+        if not (self._over and self.inner.advance(0).done):
             raise ArgumentError(f"propose: got a search in stage {self.stage + 1} of {len(self.stages)}; allowed: after the last one")
         found = self.inner.propose(n)
         if self.limit is not None and found:
@@ -141,8 +147,21 @@ class Staged:
     # -- stages -------------------------------------------------------------------------------------------------------------
 
     @property
-    def _last(self) -> bool:
-        return self.stage == len(self.stages) - 1
+    def _over(self) -> bool:
+        """Whether no stage follows: this is the last one, or a further one could not take a step within the budget."""
+        if self.stage == len(self.stages) - 1:
+            return True
+        left = self._left(self.cost)
+        return any(value <= 0 for value in left.values()) or left.get("epochs", 1.0) < 1 / self._n_train - 1e-9
+
+    @property
+    def _n_train(self) -> int:
+        return self.problem.n_batches.get("train", 1)
+
+    def _left(self, cost: Cost) -> dict[str, float]:
+        """What is left of each limit that is divided between stages."""
+        limits = self.budget.limits() if self.budget is not None else {}
+        return {unit: limit - getattr(cost, unit) for unit, limit in limits.items() if unit in _DIVIDED}
 
     def _only(self) -> dict[str, Any]:
         """Decisions that a stage no longer has, because one candidate was left."""
@@ -164,29 +183,37 @@ class Staged:
         self._spent += before.cost
         self._steps += before.step
         self._enter(self.stage + 1)
-        if self.stages[self.stage].carry:
-            self._carry(before)
+        now = self.stages[self.stage]
+        if now.carry:
+            self._carry(before, now.momentum)
+        if stage.teacher:
+            self.inner.teacher = {name: weight.detach().clone() for name, weight in before.net.named_weights().items()}
+        else:
+            self.inner.teacher = before.teacher
+        if now.prepare is not None:
+            now.prepare(self.inner.net)
 
     @torch.no_grad()
-    def _carry(self, before: OneShot) -> None:
+    def _carry(self, before: OneShot, momentum: bool) -> None:
         """Start the present stage where the one before ended."""
         widening = Widening(before.net, self.inner.net, derive(self.seed, "widen", self.stage))
         widening.apply()
         old, new = before.training, self.inner.training
-        for name, weight in new.weight_group.tensors.items():
+        for name, weight in new.weight_group.tensors.items() if momentum else ():
             source = old.weight_group.tensors.get(name)
-            momentum = old.weight_optimizer.state.get(source, {}).get("momentum_buffer") if source is not None else None
-            if momentum is not None:
-                new.weight_optimizer.state[weight]["momentum_buffer"] = widening.widened(
-                    name.removeprefix("network."), momentum, weight
-                ).clone()
+            buffer = old.weight_optimizer.state.get(source, {}).get("momentum_buffer") if source is not None else None
+            if buffer is not None:
+                widened = widening.widened(name.removeprefix("network."), buffer, weight)
+                new.weight_optimizer.state[weight]["momentum_buffer"] = widened.clone()
 
     def _budget(self, number: int) -> Budget | None:
+        """The share of a stage in what is left; of epochs at least a step."""
         if self.budget is None:
             return None
-        whole = sum(stage.share for stage in self.stages)
-        share = self.stages[number].share / whole
-        limits = {unit: limit * share if unit in _DIVIDED else limit for unit, limit in self.budget.limits().items()}
+        share = self.stages[number].share / sum(stage.share for stage in self.stages[number:])
+        limits = {**self.budget.limits(), **{unit: left * share for unit, left in self._left(self._spent).items()}}
+        if "epochs" in limits:
+            limits["epochs"] = max(limits["epochs"], 1 / self._n_train)
         return Budget(**limits)
 
     def _lasting(self, cost: Cost) -> Cost:

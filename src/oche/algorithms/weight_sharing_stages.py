@@ -16,9 +16,13 @@ from oche.algorithms.one_shot_plan import Plan
 from oche.algorithms.staged import Limit, Stage, Staged
 from oche.errors import ArgumentError
 from oche.mixers.dirichlet import Dirichlet
+from oche.mixers.elastic_path import ElasticPath
+from oche.mixers.entangled import Entangled
 from oche.mixers.partial_channels import PartialChannels
+from oche.mixers.sandwich import Sandwich
 from oche.mixers.skip_dropout import SkipDropout
 from oche.schemes.first_order import FirstOrder
+from oche.supernets.sorting import sort_channels
 
 # P-DARTS on CIFAR-10: three stages of 25 epochs, of which 10 are of weights only; SGD 0.025 to 0; Adam 6e-4; both clipped to 5.
 _P_DARTS: dict[str, Any] = {"epochs": 25, "warmup": 10 / 25, "lr_min": 0.0, "arch_lr": 6e-4, "arch_clip": 5.0}
@@ -101,6 +105,89 @@ def drnas(
         make = partial(_mixed, PartialChannels(part, Dirichlet(kl), edges), settings, batch_norm)
         stages.append(Stage(make, n, carry=i > 0))
     return Staged(stages)
+
+
+# Once-for-all: SGD with Nesterov 0.9 and decay 3e-5, no clip, cosine to 0. (axes that are open, largest candidates of each, epochs, rate,
+# paths): kernels, then two largest depths and all, then two largest widths and all. Rates are those of one device with batches of 64.
+_OFA: dict[str, Any] = {"lr_min": 0.0, "nesterov": True, "weight_decay": 3e-5, "clip": None, "reserve": 0.0}
+_SHRINKING: tuple[tuple[dict[str, int | None], int, float, int], ...] = (
+    ({"op": 1, "depth": 1, "width": 1}, 180, 0.1625, 1),
+    ({"op": None, "depth": 1, "width": 1}, 120, 0.06, 1),
+    ({"op": None, "depth": 2, "width": 1}, 20, 0.005, 2),
+    ({"op": None, "depth": None, "width": 1}, 120, 0.015, 2),
+    ({"op": None, "depth": None, "width": 2}, 20, 0.005, 4),
+    ({"op": None, "depth": None, "width": None}, 120, 0.015, 4),
+)
+
+
+def ofa(
+    distill: float = 1.0,
+    transform: bool = True,
+    sort: bool = True,
+    n_candidates: int = 1000,
+    n_scored: int = 512,
+    n_recalibrated: int = 8,
+    batch_norm: str = "batch",
+    epochs: float = 1.0,
+    **plan: Any,
+) -> Staged:
+    """Once-for-all: the largest network first, then smaller kernels, depths and widths one after another, taught by the largest.
+
+    Stages whose axis the space does not have train what is open already.
+
+    Args:
+        distill: Weight of the teacher.
+        transform: Whether a smaller kernel is a learned transform of the centre of the next larger one; else that centre.
+        sort: Whether channels are sorted by importance when widths begin to vary.
+        n_candidates: Points that evolution scores with the shared weights at the end.
+        n_scored: Validation images for a score.
+        n_recalibrated: Training batches for the batch-norm statistics of each point.
+        batch_norm: As in `Supernet`.
+        epochs: Factor of the published epochs: 180, 120, 20, 120, 20, 120.
+        **plan: Settings of a `Plan`, the same for each stage.
+
+    Source: Cai et al. 2020 and the authors' code. There a learned predictor guides the evolution, the first 5 epochs of each stage rise to
+        the rate, and image sizes vary; here scores are measured, and the task decides on images.
+    """
+    stages = []
+    for number, (open_, length, lr, paths) in enumerate(_SHRINKING):
+        whole = max(1, round(length * epochs))
+        settings = Plan.of("ofa", {"epochs": whole, "lr": lr, "lr_rise": 5 / length, **plan}, **_OFA)
+        mixer = Entangled(ElasticPath(**open_, paths=paths, distill=distill if number else 0.0), transform)
+        make = partial(_scored, mixer, settings, 1 if number < len(_SHRINKING) - 1 else n_candidates, n_scored, n_recalibrated, batch_norm)
+        widths = number == 4 and sort
+        stages.append(
+            Stage(make, share=length, carry=number > 0, momentum=False, teacher=number == 0, prepare=sort_channels if widths else None)
+        )
+    return Staged(stages)
+
+
+def sandwich(
+    random: int = 2,
+    distill: bool = True,
+    n_candidates: int = 1000,
+    n_scored: int = 512,
+    n_recalibrated: int = 8,
+    batch_norm: str = "batch",
+    **plan: Any,
+) -> OneShot:
+    """The sandwich rule: the largest path, the smallest and random ones in every step, in one stage.
+
+    Args:
+        random: Random paths of a step.
+        distill: Whether all but the largest path learn from its output.
+        n_candidates, n_scored, n_recalibrated: As in `ofa`.
+        batch_norm: As in `Supernet`.
+        **plan: Settings of a `Plan`; the defaults are the first stage of `ofa`, ours.
+
+    Source: Yu and Huang 2019; Yu et al. 2020 (BigNAS). An alternative to progressive shrinking.
+    """
+    settings = Plan.of("sandwich", plan, **{**_OFA, "epochs": 180, "lr": 0.1625, "lr_rise": 5 / 180, "reserve": 0.1})
+    return _scored(Entangled(Sandwich(random, distill)), settings, n_candidates, n_scored, n_recalibrated, batch_norm)
+
+
+def _scored(mixer: Any, plan: Plan, n: int, n_scored: int, n_recalibrated: int, batch_norm: str) -> OneShot:
+    return OneShot(mixer, None, plan, None, "score", n, n_scored, batch_norm, "evolve" if n > 1 else "random", n_recalibrated)
 
 
 def _mixed(mixer: Any, plan: Plan, batch_norm: str) -> OneShot:

@@ -22,6 +22,8 @@ registry.register("auxiliary-skip", "oche.mixers.auxiliary_skip:AuxiliarySkip", 
 registry.register("dirichlet", "oche.mixers.dirichlet:Dirichlet", "all candidates, weighted by a Dirichlet draw (DrNAS)")
 registry.register("entangled", "oche.mixers.entangled:Entangled", "another mixer whose candidates share the largest kernel")
 registry.register("skip-dropout", "oche.mixers.skip_dropout:SkipDropout", "another mixer with dropout behind its skips (P-DARTS)")
+registry.register("elastic-path", "oche.mixers.elastic_path:ElasticPath", "random paths among the largest candidates, with a teacher (OFA)")
+registry.register("sandwich", "oche.mixers.sandwich:Sandwich", "the largest, the smallest and random paths (BigNAS)")
 registry.register("by-phase", "oche.mixers.by_phase:ByPhase", "one mixer for weight steps, another for arch steps (SETN)")
 
 __getattr__, __dir__, __all__ = attach(
@@ -31,6 +33,7 @@ __getattr__, __dir__, __all__ = attach(
         "BinaryPath": "oche.mixers.binary_path:BinaryPath",
         "ByPhase": "oche.mixers.by_phase:ByPhase",
         "Dirichlet": "oche.mixers.dirichlet:Dirichlet",
+        "ElasticPath": "oche.mixers.elastic_path:ElasticPath",
         "Entangled": "oche.mixers.entangled:Entangled",
         "FairPath": "oche.mixers.fair_path:FairPath",
         "GumbelHard": "oche.mixers.gumbel_hard:GumbelHard",
@@ -38,6 +41,7 @@ __getattr__, __dir__, __all__ = attach(
         "PartialChannels": "oche.mixers.partial_channels:PartialChannels",
         "ReinMax": "oche.mixers.reinmax:ReinMax",
         "SampledPath": "oche.mixers.sampled_path:SampledPath",
+        "Sandwich": "oche.mixers.sandwich:Sandwich",
         "Sigmoid": "oche.mixers.sigmoid:Sigmoid",
         "SkipDropout": "oche.mixers.skip_dropout:SkipDropout",
         "Softmax": "oche.mixers.softmax:Softmax",

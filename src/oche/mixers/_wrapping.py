@@ -31,6 +31,7 @@ class Wrapping(Mixer):
         self.blends = made.blends
         self.needs_all = made.needs_all
         self.objective = made.objective
+        self.teacher = made.teacher
         self.phased = made.phased
 
     def build(self, slot: Slot, make: Callable[..., Any]) -> Candidates:
@@ -60,6 +61,14 @@ class Wrapping(Mixer):
     def score(self, logits: Tensor) -> Tensor:
         """The scores of the inner mixer."""
         return self.inner.score(logits)
+
+    def path_loss(self, hard: Tensor, output: Tensor, teacher: Tensor) -> Tensor:
+        """The loss of the inner mixer."""
+        return self.inner.path_loss(hard, output, teacher)
+
+    def largest(self, policy: Policy) -> dict[str, str]:
+        """The largest candidates of the inner mixer."""
+        return self.inner.largest(policy)
 
     def settle(self, policy: Policy, drawn: Drawn | None, before: Mapping[str, Tensor]) -> None:
         """What the inner mixer does after an arch update."""

@@ -11,6 +11,7 @@ Source: Sukthanker et al. 2023 (weight entanglement in one-shot search); m outsi
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -32,13 +33,16 @@ class Entangled(Wrapping):
 
     Args:
         inner: A mixer that adds its candidates, or the text of one; default `Softmax()`.
+        transform: Whether a smaller kernel is the centre of the next larger one times a matrix that is learned, shared by all channels and
+            the identity at the start (Cai et al. 2020, Once-for-All); otherwise it is that centre.
 
     Raises:
         ArgumentError: the inner mixer mixes in a way of its own.
     """
 
-    def __init__(self, inner: Mixer | str | None = None) -> None:
+    def __init__(self, inner: Mixer | str | None = None, transform: bool = False) -> None:
         super().__init__(inner)
+        self.transform = bool(transform)
         if isinstance(self.inner, Wrapping):
             kind = type(self.inner).__name__
             raise ArgumentError(
@@ -55,10 +59,10 @@ class Entangled(Wrapping):
                 families.setdefault(found, []).append(label)
         modules = dict(built.modules)
         for labels in families.values():
-            largest = max(labels, key=lambda label: sorted(_kernels(built.modules[label]).values()))
-            for label in labels:
-                if label != largest:
-                    modules[label] = Cropped(built.modules[largest], built.modules[label])
+            sizes = {label: sorted(_kernels(built.modules[label]).values()) for label in labels}
+            order = sorted(labels, key=lambda label: sizes[label], reverse=True)
+            for larger, label in itertools.pairwise(order):
+                modules[label] = Cropped(built.modules[order[0]], built.modules[label], modules[larger], self.transform)
         return replace(built, modules=modules)
 
     def mix(self, slot: Slot, drawn: Drawn, candidates: Sequence[Callable[..., Any]], *inputs: Any, **named: Any) -> Any:
@@ -83,7 +87,7 @@ class Entangled(Wrapping):
             shares = gate.weights[members] / mass.clamp_min(1e-12)
             first = candidates[members[0]]
             owner: Any = first.owner if isinstance(first, Cropped) else first
-            kernels = {f"{path}.weight".lstrip("."): _blend(owner, path, members, candidates, shares) for path in _kernels(owner)}
+            kernels = {_key(path): _blend(owner, path, [candidates[i] for i in members], shares) for path in _kernels(owner)}
             scalars.append(mass)
             outputs.append(functional_call(owner, kernels, inputs, named))
         return weighted_sum(outputs, scalars, labels, name(slot))
@@ -100,39 +104,48 @@ class Cropped(nn.Module):
     Args:
         owner: The candidate that holds the weights.
         like: The candidate as the program builds it; only its structure is used.
+        larger: The candidate with the next larger kernels.
+        transform: Whether centres are multiplied by a matrix of this candidate's own.
     """
 
-    def __init__(self, owner: nn.Module, like: nn.Module) -> None:
+    def __init__(self, owner: nn.Module, like: nn.Module, larger: nn.Module, transform: bool) -> None:
         super().__init__()
-        # In tuples, so that they are no children: weights are held once.
-        self._held = (owner, like)
+        # In a tuple, so that they are no children: weights are held once.
+        self._held = (owner, like, larger)
         self.kernels = _kernels(like)
+        self.paths = tuple(self.kernels)
+        self.matrices = nn.ParameterList([torch.eye(k * k) for k in self.kernels.values()] if transform else [])
 
     @property
     def owner(self) -> nn.Module:
         """The candidate that holds the weights."""
         return self._held[0]
 
+    def kernel(self, path: str) -> Tensor:
+        """The kernel of one convolution, of this candidate's size."""
+        larger, size = self._held[2], self.kernels[path]
+        if not len(self.matrices):
+            return _centre(_weight(self.owner.get_submodule(path)), size)
+        from_ = larger.kernel(path) if isinstance(larger, Cropped) else _weight(larger.get_submodule(path))
+        centre = _centre(from_, size)
+        return (centre.flatten(-2) @ self.matrices[self.paths.index(path)]).view_as(centre)
+
     def forward(self, *inputs: Any, **named: Any) -> Any:
         """The output with small kernels."""
-        own = dict(self.owner.named_modules())
-        kernels = {f"{path}.weight".lstrip("."): _padded(_weight(own[path]), size) for path, size in self.kernels.items()}
+        kernels = {_key(path): _padded(self.kernel(path), self.owner.get_submodule(path)) for path in self.paths}
         return functional_call(self.owner, kernels, inputs, named)
 
     def plain(self) -> nn.Module:
         """The candidate as the program builds it, with copies of these weights."""
         made = copy.deepcopy(self._held[1])
         state = {key: value.detach().clone() for key, value in self.owner.state_dict().items()}
-        for path, size in self.kernels.items():
-            key = f"{path}.weight".lstrip(".")
-            state[key] = _centre(state[key], size).clone()
-        reference = next(iter(state.values()))
-        for key, module in dict(made.named_modules()).items():
-            norm = dict(self.owner.named_modules())[key]
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-                module.__dict__.update({k: v for k, v in norm.__dict__.items() if not k.startswith("_") or k == "_oche_running"})
-                module._buffers = {k: copy.deepcopy(v) for k, v in norm._buffers.items()}
-        made.to(reference.device)
+        state.update({_key(path): self.kernel(path).detach().clone() for path in self.paths})
+        norms = {path: module for path, module in self.owner.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)}
+        for path, norm in norms.items():  # whether it keeps statistics is the supernet's affair
+            own = made.get_submodule(path)
+            own.__dict__.update({k: v for k, v in norm.__dict__.items() if not k.startswith("_") or k == "_oche_running"})
+            own._buffers = {k: copy.deepcopy(v) for k, v in norm._buffers.items()}
+        made.to(next(iter(state.values())).device)
         made.load_state_dict(state)
         made.train(self.owner.training)
         return made
@@ -167,11 +180,15 @@ def _kernels(module: nn.Module) -> dict[str, int]:
     return found
 
 
-def _blend(owner: nn.Module, path: str, members: Sequence[int], candidates: Sequence[Any], shares: Tensor) -> Tensor:
+def _blend(owner: nn.Module, path: str, members: Sequence[Any], shares: Tensor) -> Tensor:
     """The kernel of a family at one place."""
-    weight = _weight(owner.get_submodule(path))
-    sizes = [candidates[i].kernels[path] if isinstance(candidates[i], Cropped) else weight.shape[-1] for i in members]
-    return torch.stack([shares[j] * _padded(weight, size) for j, size in enumerate(sizes)]).sum(0)
+    conv = owner.get_submodule(path)
+    kernels = [member.kernel(path) if isinstance(member, Cropped) else _weight(conv) for member in members]
+    return torch.stack([share * _padded(kernel, conv) for share, kernel in zip(shares, kernels, strict=True)]).sum(0)
+
+
+def _key(path: str) -> str:
+    return f"{path}.weight".lstrip(".")
 
 
 def _weight(conv: Any) -> Tensor:
@@ -183,7 +200,7 @@ def _centre(weight: Tensor, size: int) -> Tensor:
     return weight if cut == 0 else weight[..., cut:-cut, cut:-cut]
 
 
-def _padded(weight: Tensor, size: int) -> Tensor:
-    """A kernel of which only the centre is not zero."""
-    cut = (weight.shape[-1] - size) // 2
-    return weight if cut == 0 else functional.pad(_centre(weight, size), (cut, cut, cut, cut))
+def _padded(kernel: Tensor, conv: nn.Module) -> Tensor:
+    """A kernel with zeros around it, in the size of a convolution's own."""
+    cut = (_weight(conv).shape[-1] - kernel.shape[-1]) // 2
+    return kernel if cut == 0 else functional.pad(kernel, (cut, cut, cut, cut))

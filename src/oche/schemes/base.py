@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -68,6 +68,9 @@ class SchemeState:
         step: Steps done.
         valid_group: The second copy of the weights, of schemes that train one on the validation data.
         valid_optimizer: Optimizer of that copy.
+        frozen: Names of weights that no longer move.
+        keep_gradients: Whether `weight_gradients` is filled.
+        weight_gradients: Gradients of the latest weight step, by name; not part of the state.
     """
 
     problem: BilevelProblem
@@ -80,6 +83,9 @@ class SchemeState:
     step: int = 0
     valid_group: Group | None = None
     valid_optimizer: Optimizer | None = None
+    frozen: set[str] = field(default_factory=set)
+    keep_gradients: bool = False
+    weight_gradients: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def weights(self) -> Any:
@@ -113,6 +119,7 @@ class SchemeState:
         """Tensors, optimizer states and the step count; loadable with `weights_only`."""
         state = {
             "step": self.step,
+            "frozen": sorted(self.frozen),
             "weights": self.weight_group.state(),
             "arch": self.arch_group.state(),
             "weight_optimizer": _copied(self.weight_optimizer.state_dict()),
@@ -133,6 +140,7 @@ class SchemeState:
             self.valid_group.load(state["valid_weights"])
             self.valid_optimizer.load_state_dict(state["valid_optimizer"])
         self.step = int(state["step"])
+        self.frozen = set(state.get("frozen", ()))
 
 
 class Scheme(ABC):
@@ -266,10 +274,9 @@ class Scheme(ABC):
         self._move_weights(state, train.weights)
         return train.value, 1.0
 
-    def _move_weights(self, state: SchemeState, gradients: Gradients, pull: Sequence[Tensor] | None = None) -> None:
-        """One update of the weights by the gradients of the latest training loss."""
-        what = f"weight gradient at step {state.step + 1}"
-        update(state.weight_optimizer, state.weight_group, gradients, state.weight_clip, what, pull)
+    def _move_weights(self, state: SchemeState, gradients: Gradients, pull: Gradients | None = None) -> None:
+        """One update of the weights by the gradients of the latest training loss, which is accepted."""
+        move_weights(state, gradients, pull)
         if state.problem.accept is not None:
             state.problem.accept()
 
@@ -283,6 +290,22 @@ def move_arch(state: SchemeState, gradients: Sequence[Tensor | None]) -> None:
     update(state.arch_optimizer, state.arch_group, gradients, state.arch_clip, f"arch gradient at step {state.step + 1}")
     if settle is not None:
         settle(before)
+
+
+def move_weights(state: SchemeState, gradients: Gradients, pull: Gradients | None = None) -> None:
+    """Update the weights by gradients, and by a pull that no clip weakens; those that are frozen are left alone."""
+    if state.keep_gradients:
+        names = state.weight_group.tensors
+        state.weight_gradients = {name: g for name, g in zip(names, gradients, strict=False) if g is not None}
+    what = f"weight gradient at step {state.step + 1}"
+    update(state.weight_optimizer, state.weight_group, thawed(state, gradients), state.weight_clip, what, thawed(state, pull))
+
+
+def thawed(state: SchemeState, gradients: Gradients | None) -> Any:
+    """`gradients` without those of frozen weights."""
+    if gradients is None or not state.frozen:
+        return gradients
+    return [None if name in state.frozen else g for name, g in zip(state.weight_group.tensors, gradients, strict=False)]
 
 
 def _copied(value: Any) -> Any:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from oche.errors import ArgumentError
 from oche.schemes._slopes import Gradients, slopes, weighted
-from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch
+from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch, thawed
 from oche.schemes.problem import BilevelProblem, Group
 from oche.schemes.rules import Rule, set_lr, update
 
@@ -95,7 +95,8 @@ class RARTS(Scheme):
         valid = slopes(state.valid_split(valid_batch), y, arch, asked, step)
         seen = apart if self.update == "jacobi" else _difference(w, y)
         pull = [-self.beta * d for d in seen]
-        update(state.valid_optimizer, y, valid.weights, state.weight_clip, f"gradient of the second weights at step {step}", pull)
+        what = f"gradient of the second weights at step {step}"
+        update(state.valid_optimizer, y, thawed(state, valid.weights), state.weight_clip, what, thawed(state, pull))
         passes = 2.0
         if moves and self.joint:
             move_arch(state, weighted((self.lam, train.arch), (1.0, valid.arch)))

@@ -82,13 +82,14 @@ def update(
     gradients: Sequence[Tensor | None],
     clip: float | None,
     what: str,
-    pull: Sequence[Tensor] | None = None,
+    pull: Sequence[Tensor | None] | None = None,
 ) -> None:
     """One update of `tensors` by `gradients`; a None leaves its tensor alone, momentum and decay included.
 
     Args:
         what: Names the step in an error, for example `arch gradient at step 7`.
-        pull: Added to the gradients after the clip, so that a clip for the loss does not weaken it; with it, no tensor is left alone.
+        pull: Added to the gradients after the clip, so that a clip for the loss does not weaken it; with it, a tensor is left alone
+            only if both are None.
 
     Raises:
         TrainingError: the norm of the gradient is not finite; nothing was changed.
@@ -104,7 +105,10 @@ def update(
         scale = torch.clamp(clip / (norm + 1e-6), max=1.0)  # the same rule and constant as torch.nn.utils.clip_grad_norm_
         gradients = [None if gradient is None else gradient * scale for gradient in gradients]
     if pull is not None:
-        gradients = [extra if gradient is None else gradient + extra for gradient, extra in zip(gradients, pull, strict=True)]
+        gradients = [
+            extra if gradient is None else gradient if extra is None else gradient + extra
+            for gradient, extra in zip(gradients, pull, strict=True)
+        ]
     for tensor, gradient in zip(tensors, gradients, strict=True):
         tensor.grad = gradient
     optimizer.step()

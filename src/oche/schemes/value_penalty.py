@@ -16,7 +16,7 @@ from typing import Any
 
 from oche.errors import ArgumentError
 from oche.schemes._slopes import Gradients, slopes, weighted
-from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch
+from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch, thawed
 from oche.schemes.rarts import ALPHA_GRADS
 from oche.schemes.rules import set_lr, update
 
@@ -55,7 +55,7 @@ class ValuePenalty(Scheme):
         self._move_weights(state, inner.weights)
         outer = slopes(state.valid_split(valid_batch), y, arch, asked, step)
         penalty = slopes(state.train_split(train_batch), y, arch, asked, step)
-        gradients = weighted((1.0, outer.weights), (self.lam, penalty.weights))
+        gradients = thawed(state, weighted((1.0, outer.weights), (self.lam, penalty.weights)))
         update(state.valid_optimizer, y, gradients, state.weight_clip, f"gradient of the second weights at step {step}")
         passes = 3.0
         if moves and self.joint:

@@ -57,6 +57,8 @@ class Mixer(ABC):
     learns_arch = True
     #: Whether its gates are probabilities of all candidates, which a weighting may change.
     blends = False
+    #: From what paths of a weight step learn beside the labels: the `first` path, a `fixed` network that was trained before, or nothing.
+    teacher: str | None = None
     #: What an arch step lowers: the validation `loss`, that and a `penalty` on the logits, or the policy loss of a `reward`.
     objective = "loss"
     #: Whether draws of weight steps are of another kind than those of arch steps, so that one pass cannot serve both.
@@ -115,6 +117,20 @@ class Mixer(ABC):
     def score(self, logits: Tensor) -> Tensor:
         """What candidates are compared by in `derive`, along the last axis; by default their softmax."""
         return torch.softmax(logits, -1)
+
+    def path_loss(self, hard: Tensor, output: Tensor, teacher: Tensor) -> Tensor:
+        """The loss of a path that has a teacher.
+
+        Args:
+            hard: The loss of the task.
+            output: What the path gave.
+            teacher: What its teacher gave, without a graph.
+        """
+        return hard
+
+    def largest(self, policy: Policy) -> dict[str, str]:
+        """The largest candidate of each choice of one, by key."""
+        return {key: row.labels[row.by_size[-1]] for key, row in policy.rows.items() if row.kind == "one"}
 
     def settle(self, policy: Policy, drawn: Drawn | None, before: Mapping[str, Tensor]) -> None:
         """Called after an arch update, in `no_grad`; may set logits right in place.

@@ -45,6 +45,7 @@ class Row:
         trained: Whether the row has logits. Rows without any count all candidates alike.
         distinct: Whether slots take different candidates.
         is_sorted: Whether slots take candidates in their order.
+        axis: What the candidates differ in: `op`, `depth` (a number of layers) or `width` (of elastic layers).
     """
 
     key: str
@@ -55,6 +56,15 @@ class Row:
     trained: bool = True
     distinct: bool = True
     is_sorted: bool = False
+    axis: str = "op"
+
+    @property
+    def by_size(self) -> tuple[int, ...]:
+        """Candidates that can be decided, the smallest first: by their number where labels are numbers, else in their order."""
+        try:
+            return tuple(sorted(self.allowed, key=lambda i: float(self.labels[i])))
+        except ValueError:
+            return self.allowed
 
     @property
     def shape(self) -> tuple[int, ...]:

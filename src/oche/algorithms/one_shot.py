@@ -10,6 +10,7 @@ interrupted, bit for bit on the CPU.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Mapping
@@ -108,18 +109,10 @@ class OneShot:
         """
         scheme = schemes.registry.get(scheme) if isinstance(scheme, str) else scheme
         weighting = weightings.registry.get(weighting) if isinstance(weighting, str) else weighting
-        return OneShot(
-            self.mixer,
-            scheme or self.scheme,
-            self.plan,
-            weighting or self.weighting,
-            self.pick,
-            self.n_candidates,
-            self.n_scored,
-            self.batch_norm,
-            self.points,
-            self.n_recalibrated,
-        )
+        changed = copy.copy(self)
+        changed.scheme, changed.weighting = scheme or self.scheme, weighting or self.weighting
+        check_pair(changed.mixer, changed.scheme, changed.weighting)
+        return changed
 
     # -- life ---------------------------------------------------------------------------------------------------------------
 

@@ -83,8 +83,8 @@ class FactorizedReduce(nn.Module):
                 "use more channels, or a smaller k of partial channels"
             )
         self.relu = nn.ReLU()
-        self.left = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
-        self.right = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False)
+        self.left = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
+        self.right = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
         self.drop = DropPath(drop_path) if drop_path else nn.Identity()
 
@@ -92,8 +92,11 @@ class FactorizedReduce(nn.Module):
         """Features `(batch, out_channels, height / 2, width / 2)`."""
         x = self.relu(x)
         height, width = x.shape[2:]
-        shifted = functional.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return self.drop(self.norm(torch.cat([self.left(x), self.right(shifted)], dim=1)))
+        padded = functional.pad(x, (0, width % 2, 0, height % 2))
+        # Every second pixel is taken before the convolution: with a stride in it, torch 2.13 writes out of bounds in the backward pass
+        # of few channels in the channels-last format on a CPU, and the process dies.
+        both = [self.left(x[:, :, ::2, ::2]), self.right(padded[:, :, 1::2, 1::2])]
+        return self.drop(self.norm(torch.cat(both, dim=1)))
 
 
 class SeparableConv(nn.Sequential):

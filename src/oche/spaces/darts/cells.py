@@ -1,7 +1,7 @@
 """The choices of the DARTS space by key, and genotypes as decisions and back.
 
-Each of the four inner nodes 2 to 5 takes two earlier states (`normal node 3`), and each edge an operation (`normal edge 3<-1`); the same
-for the reduction cell. A DNA says which two inputs, not which one came first: a genotype that is written from it names them in rising
+Each of the inner nodes 3 to 5 takes two earlier states (`normal node 3`), and each edge an operation (`normal edge 3<-1`); the same for
+the reduction cell. Node 2 has two earlier states and takes both. A DNA says which two inputs, not which one came first: a genotype that is written from it names them in rising
 order.
 """
 
@@ -59,7 +59,8 @@ def decisions(given: str | Genotype) -> dict[str, Any]:
                 raise ArgumentError(
                     f"genotype, {kind}, node {node}: got input {states[0]} twice; allowed in the DARTS space: two different inputs"
                 )
-            taken[node_key(kind, node)] = tuple(edge_label(node, state) for state in states)
+            if node > 2:
+                taken[node_key(kind, node)] = tuple(edge_label(node, state) for state in states)
             taken.update({edge_key(kind, node, state): op for op, state in pairs})
     return taken
 
@@ -85,8 +86,8 @@ def is_member(given: Genotype) -> bool:
 def _pairs(kind: str, taken: Mapping[str, Any]) -> list[Pair]:
     pairs: list[Pair] = []
     for node in NODES:
-        inputs: Sequence[str] = _of(taken, node_key(kind, node))
-        states = [int(label.partition("<-")[2]) for label in inputs]
+        inputs: Sequence[str] = _of(taken, node_key(kind, node)) if node > 2 else ()
+        states = [int(label.partition("<-")[2]) for label in inputs] or [0, 1]
         pairs += [(_of(taken, edge_key(kind, node, state)), state) for state in states]
     return pairs
 

@@ -222,7 +222,7 @@ def test_drop_path_stands_on_every_edge_but_identities_and_rises_with_progress()
     genotype = darts.genotype("DARTS_V2")
     net = spaces.network("darts", genotype=genotype, channels=4, cells=4, drop_path=0.25)
     drops = [m for m in net.modules() if isinstance(m, networks.DropPath)]
-    # Cells 1 and 2 of four are reductions; their skips all come from inner nodes, at stride 1, and are identities like those of a normal cell.
+    # Cells 1 and 2 of four are reductions; their skips all come from inner nodes, at stride 1, so they are identities too.
     assert len(drops) == 2 * (8 - genotype.count("skip_connect")) + 2 * (8 - genotype.count("skip_connect", "reduce"))
     networks.set_progress(net, 0.0)
     x = torch.randn(8, 3, 16, 16)

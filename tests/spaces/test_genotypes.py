@@ -65,7 +65,10 @@ def swapped(old: str, new: str) -> str:
         (swapped("('skip_connect', 0), ", ""), r"normal: got 7 pairs; allowed: two for each node"),
         (swapped("('skip_connect', 0)", "('skip_connect',)"), r"normal: got \('skip_connect',\); allowed: pairs"),
         (swapped("('skip_connect', 0)", "('skip_connect', -1)"), r"normal: got .* allowed: pairs"),
-        (swapped("normal_concat=range(2, 6)", "normal_concat=[9]"), r"normal_concat: got \[9\]; allowed: at least one of the states 0 to 5"),
+        (
+            swapped("normal_concat=range(2, 6)", "normal_concat=[9]"),
+            r"normal_concat: got \[9\]; allowed: .* states 0 to 5",
+        ),
         (swapped("normal_concat=range(2, 6)", "normal_concat=[]"), r"normal_concat: got \[\]"),
         (swapped("normal_concat=range(2, 6), ", ""), r"got no normal_concat"),
         (swapped("range(2, 6)", "open('x')"), r"normal_concat: got .* allowed: a list of states"),
@@ -80,7 +83,7 @@ def test_other_texts_are_refused_with_the_place(text: str, message: str):
 
 
 def test_an_unknown_operation_is_named_with_those_that_are_known():
-    with pytest.raises(ArgumentError, match=r"reduce, node 3: got unknown operation 'sepconv_5x5'.*sep_conv_5x5.*did you mean 'sep_conv_5x5'"):
+    with pytest.raises(ArgumentError, match=r"reduce, node 3: got unknown operation 'sepconv_5x5'.*did you mean 'sep_conv_5x5'"):
         parse(swapped("('sep_conv_5x5', 1), ('sep_conv_5x5', 2)", "('sepconv_5x5', 1), ('sep_conv_5x5', 2)")).check_ops()
 
 

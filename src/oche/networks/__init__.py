@@ -30,5 +30,12 @@ __getattr__, __dir__, __all__ = attach(
         "SeparableConv": "oche.networks._cell_ops:SeparableConv",
         "StridedZero": "oche.networks._cell_ops:StridedZero",
         "set_progress": "oche.networks._drop_path:set_progress",
+        "ConvNorm": "oche.networks._mobile:ConvNorm",
+        "MobileBlock": "oche.networks._mobile:MobileBlock",
+        "Residual": "oche.networks._mobile:Residual",
+        "SqueezeExcite": "oche.networks._mobile:SqueezeExcite",
+        "divisible": "oche.networks._mobile:divisible",
+        "mobile_strides": "oche.networks._mobile:mobile_strides",
+        "KernelConv2d": "oche.networks._kernel_conv:KernelConv2d",
     },
 )

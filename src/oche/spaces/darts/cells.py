@@ -1,8 +1,8 @@
 """The choices of the DARTS space by key, and genotypes as decisions and back.
 
 Each of the inner nodes 3 to 5 takes two earlier states (`normal node 3`), and each edge an operation (`normal edge 3<-1`); the same for
-the reduction cell. Node 2 has two earlier states and takes both. A DNA says which two inputs, not which one came first: a genotype that is written from it names them in rising
-order.
+the reduction cell. Node 2 has two earlier states and takes both. A DNA says which two inputs, not which one came first: a genotype
+that is written from it names them in rising order.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -157,6 +157,7 @@ def test_none_gets_a_gradient_though_it_gives_zeros_and_is_never_derived(small):
 # -- genotypes and points -----------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=15)
 @given(st.integers(0, CELLS**2 - 1))
 def test_points_and_genotypes_go_over_into_each_other(index: int):
     space = _space()

@@ -1,7 +1,7 @@
 """Which operations the edges of a DARTS cell may take: the published space, and the four of RobustDARTS in which DARTS fails.
 
     darts   the eight of Liu et al. 2019, `none` only in the mixture
-    s1      two for each edge, kept by a search over a mixture of all; a mean of the published search spaces' worst
+    s1      two for each edge: what was left of the published space after the least important ones were dropped again and again
     s2      skip_connect, sep_conv_3x3
     s3      none, skip_connect, sep_conv_3x3
     s4      noise, sep_conv_3x3

@@ -11,7 +11,7 @@ import typer
 
 from oche.cli import _compose as compose
 from oche.cli import _options as option
-from oche.cli._output import Output
+from oche.cli._output import Output, telling
 from oche.errors import TrainingError, unknown
 
 WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
@@ -134,7 +134,8 @@ def command(
         results.prepare(out)
     title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
-    runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
+    with telling("oche.algorithms", not quiet):
+        runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
 
 

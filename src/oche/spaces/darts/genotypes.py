@@ -196,6 +196,17 @@ _SHORT = {
     "d5": "dil_conv_5x5",
     "f7": "conv_7x1_1x7",
 }
+
+
+def short(found: Genotype) -> str:
+    """A genotype in few words: `s3 0 s3 1 | sk 0 d3 1 | ... ; mp 0 mp 1 | ...`, the normal cell first."""
+    names = {op: name for name, op in _SHORT.items()}
+    cells = []
+    for kind in ("normal", "reduce"):
+        cells.append(" | ".join(" ".join(f"{names.get(op, op)} {state}" for op, state in pairs) for pairs in found.nodes(kind)))
+    return " ; ".join(cells)
+
+
 _FOUR = (2, 3, 4, 5)
 
 

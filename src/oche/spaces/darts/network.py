@@ -22,7 +22,7 @@ from oche.program import Space, manyof, oneof
 from oche.program.resolver import Decide
 from oche.seeds import building, derive
 from oche.spaces.darts.cells import NODES, decisions, edge_key, edge_label, from_decisions, is_member, node_key
-from oche.spaces.darts.genotypes import Genotype, Pair, genotype
+from oche.spaces.darts.genotypes import Genotype, Pair, genotype, short
 from oche.spaces.darts.op_tables import Ops, op_table
 
 STEMS = ("cifar", "imagenet")
@@ -201,6 +201,11 @@ class Darts(nn.Module):
     def final_arguments() -> dict[str, Any]:
         """Arguments in which a network that is trained at the end differs from the one that was searched, whatever its size."""
         return {"affine": True}
+
+    @staticmethod
+    def brief(decisions: Mapping[str, Any]) -> str:
+        """The normal and the reduction cell of some decisions in short, such as `s3 0 s3 1 | sk 0 d3 1 | ... ; mp 0 mp 1 | ...`."""
+        return short(from_decisions(decisions))
 
     @staticmethod
     def architecture(decisions: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def test_operations_of_blocks_in_the_published_order(proxyless):
 
 def test_zero_leaves_the_shortcut_alone(proxyless):
     taken = {key: "3x3_MBConv3" for key in proxyless.keys} | {"stage 2 block 2": "Zero"}
-    block = proxyless.build(proxyless.encode_decisions(taken)).blocks[2]
+    block = proxyless.build(proxyless.encode_decisions(taken)).body[2]
     x = torch.randn(2, 16, 4, 4)
     assert torch.equal(block(x), x)
 

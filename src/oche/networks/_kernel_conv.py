@@ -80,17 +80,9 @@ class KernelConv2d(nn.Conv2d):
 
     def fixed(self, size: int) -> nn.Conv2d:
         """An ordinary convolution with a copy of the kernel of a size."""
-        made = nn.utils.skip_init(
-            nn.Conv2d,
-            self.in_channels,
-            self.out_channels,
-            size,
-            self.stride,  # type: ignore[arg-type]
-            size // 2,
-            groups=self.groups,
-            bias=False,
-            device=self.weight.device,
-            dtype=self.weight.dtype,
+        # On the meta device no random numbers are drawn for weights that are replaced at once.
+        made = nn.Conv2d(
+            self.in_channels, self.out_channels, size, self.stride[0], size // 2, groups=self.groups, bias=False, device="meta"
         )
         made.weight = nn.Parameter(self.kernel(size).detach().clone(), requires_grad=self.weight.requires_grad)
         return made

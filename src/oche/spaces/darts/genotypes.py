@@ -153,8 +153,8 @@ def _value(name: str, node: ast.expr) -> list[Any]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         if node.func.id in ("list", "tuple") and len(node.args) == 1:
             return _value(name, node.args[0])
-        bounds = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and _is_state(arg.value)]
-        if node.func.id == "range" and len(bounds) == len(node.args) and 1 <= len(bounds) <= 2 and max(bounds) <= 64:
+        bounds = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, int)]
+        if node.func.id == "range" and len(bounds) == len(node.args) and 1 <= len(bounds) <= 2 and 0 <= min(bounds) <= max(bounds) <= 64:
             return list(range(*bounds))
     try:
         value = ast.literal_eval(node)

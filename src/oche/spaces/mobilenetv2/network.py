@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from oche.errors import ArgumentError, nearest
 from oche.networks import ConvNorm, MobileBlock, Residual, StridedZero, divisible, mobile_strides
 from oche.program import Space, oneof
 from oche.program.resolver import Decide
+from oche.spaces.mobilenetv2.frame import MobileFrame
 
 # Of the normalizations. Source: the authors' code.
 _EPS = 1e-3
@@ -49,7 +50,7 @@ OPS: Mapping[str, Callable[..., nn.Module]] = {
 }
 
 
-class ProxylessNAS(nn.Module):
+class ProxylessNAS(MobileFrame):
     """Stem, one fixed block, six stages of blocks, last convolution, classifier.
 
     Args:
@@ -82,32 +83,16 @@ class ProxylessNAS(nn.Module):
         self.stem = ConvNorm(in_channels, channels, 3, first, eps=_EPS)
         out = divisible(int(16 * width))
         self.first = mobile_op(3, 1, channels, out, second)
-        self.blocks = nn.ModuleList()
+        body: list[nn.Module] = []
         for stage, (size, count, stride) in enumerate(zip(widths, blocks, strides, strict=True), 1):
             channels, out = out, divisible(int(size * width))
             for block in range(1, count + 1):
-                self.blocks.append(_block(f"stage {stage} block {block}", channels, out, stride if block == 1 else 1, block == 1))
+                body.append(_block(f"stage {stage} block {block}", channels, out, stride if block == 1 else 1, block == 1))
                 channels = out
+        self.body = nn.Sequential(*body)
         last = divisible(int(1280 * width)) if width > 1 else 1280
         self.last = ConvNorm(out, last, eps=_EPS)
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(last, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
-        x = self.first(self.stem(x))
-        for block in self.blocks:
-            x = block(x)
-        return self.classifier(self.last(x))
-
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set; for images below 64 pixels a narrow network with fewer strides.
-
-        Args:
-            shape: Of one input, `(channels, height, width)`.
-            classes: Number of classes.
-        """
-        return {"in_channels": shape[0], "classes": classes, **small_image(shape)}
 
     @staticmethod
     def architecture(decisions: Mapping[str, Any]) -> str:
@@ -116,12 +101,6 @@ class ProxylessNAS(nn.Module):
         for key, op in decisions.items():
             stages.setdefault(key.partition(" block ")[0], []).append(op)
         return " | ".join(", ".join(ops) for ops in stages.values())
-
-
-def small_image(shape: Sequence[int]) -> dict[str, Any]:
-    """Width and downsampling for images below 64 pixels."""
-    side = min(shape[1:], default=0)
-    return {} if side >= 64 else {"width": 0.5, "downsampling": 8} if side >= 28 else {"width": 0.25, "downsampling": 4}
 
 
 def space(**arguments: Any) -> Space:

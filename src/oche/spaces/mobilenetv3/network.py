@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from oche.errors import ArgumentError
 from oche.networks import ConvNorm, MobileBlock, Residual, divisible, mobile_strides
 from oche.program import Space, oneof, repeat
 from oche.program.resolver import Decide
-from oche.spaces.mobilenetv2.network import small_image
+from oche.spaces.mobilenetv2.frame import MobileFrame
 from oche.supernets import elastic_kernel
 
 # Of the stem, the first block (which has no choice) and the stages.
@@ -25,7 +25,7 @@ _ACTIVATIONS = ("relu", "relu", "h-swish", "h-swish", "h-swish")
 _SQUEEZE = (False, True, False, True, True)
 
 
-class OnceForAll(nn.Module):
+class OnceForAll(MobileFrame):
     """Stem, one fixed block, five stages of two to four blocks, last convolutions, classifier.
 
     Args:
@@ -63,12 +63,13 @@ class OnceForAll(nn.Module):
         depthwise = nn.Conv2d(channels, channels, 3, second, 1, groups=channels, bias=False)
         block = MobileBlock(channels, channels, channels, depthwise, "relu", expands=False)
         self.first = block if second == 2 else Residual(block)
-        self.stages = nn.ModuleList()
+        stages: list[nn.Module] = []
         for stage, (size, stride) in enumerate(zip(widths, strides, strict=True), 1):
             out = divisible(int(size * width))
             make = partial(_block, stage, channels, out, stride, tuple(kernel_sizes), tuple(expands))
-            self.stages.append(repeat(make, list(depths), name=f"stage {stage} depth"))
+            stages.append(repeat(make, list(depths), name=f"stage {stage} depth"))
             channels = out
+        self.body = nn.Sequential(*stages)
         between, last = divisible(int(960 * width)), divisible(int(1280 * width))
         self.last = ConvNorm(channels, between, activation="h-swish")
         self.classifier = nn.Sequential(
@@ -79,23 +80,6 @@ class OnceForAll(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(last, classes),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
-        x = self.first(self.stem(x))
-        for stage in self.stages:
-            x = stage(x)
-        return self.classifier(self.last(x))
-
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set; for images below 64 pixels a narrow network with fewer strides.
-
-        Args:
-            shape: Of one input, `(channels, height, width)`.
-            classes: Number of classes.
-        """
-        return {"in_channels": shape[0], "classes": classes, **small_image(shape)}
 
     @staticmethod
     def architecture(decisions: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
 from oche.algorithms.one_shot_smoothing import perturbed
 from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
+from oche.algorithms.one_shot_watch import EpochWatch
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
@@ -118,6 +119,8 @@ class OneShot:
 
     def setup(self, space: Space, problem: Problem, seed: int, budget: Budget | None = None) -> None:
         """Build the supernet and the optimizers; see `WeightSharing.setup`."""
+        self.watch = EpochWatch(problem)
+        problem = self.watch.problem
         self.space, self.problem, self.seed = space, problem, seed
         if problem.n_batches.get("valid", 0) < 1:
             raise ArgumentError("valid split: got no batches; allowed: at least one; use more data, or a larger share for valid")
@@ -173,12 +176,18 @@ class OneShot:
             with self.meter.running():
                 if self._in_training():
                     self._train_step()
+                    self.watch.step(self.net, self.training.step, self.schedule.n_train, self.schedule.epochs, self.mixer.learns_arch)
                 else:
                     self._score_step()
         self.net.eval()
         spent = difference(self.cost, before)
         return Progress(
-            self.step, self._total(), self._done(), spent, {**self._metrics, "entropy": float(self.net.policy.entropy().detach())}
+            self.step,
+            self._total(),
+            self._done(),
+            spent,
+            {**self._metrics, "entropy": float(self.net.policy.entropy().detach())},
+            self.watch.line,
         )
 
     def propose(self, n: int) -> list[Proposal]:

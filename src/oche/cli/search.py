@@ -11,7 +11,7 @@ import typer
 
 from oche.cli import _compose as compose
 from oche.cli import _options as option
-from oche.cli._output import Output
+from oche.cli._output import Output, telling
 from oche.errors import TrainingError, unknown
 
 WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
@@ -65,6 +65,8 @@ class Plan:
 def command(
     context: typer.Context,
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
@@ -107,13 +109,13 @@ def command(
     """
     from oche import flows
     from oche.cli import _results as results
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
     from oche.loop import as_policy
 
     output = Output(as_json, quiet)
     if equal not in ("work", "cpu_seconds"):
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
-    space, source = load_space(program)
+    space, source = load_space(sized(program, channels=channels, cells=cells))
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     divided = flows.get(flow)
     as_policy(early_stopping)  # a wrong name or setting stops here
@@ -142,7 +144,8 @@ def command(
         results.prepare(out)
     title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
-    runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
+    with telling("oche.algorithms", not quiet):
+        runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
 
 

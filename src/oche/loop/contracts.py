@@ -267,6 +267,7 @@ class Progress:
         done: Whether `propose` may be called.
         cost: What these steps spent.
         metrics: Named numbers to show.
+        note: How the search stands, a line for display.
     """
 
     step: int
@@ -274,6 +275,7 @@ class Progress:
     done: bool
     cost: Cost
     metrics: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 @runtime_checkable

@@ -39,7 +39,13 @@ def synthesize(
     dedup: Annotated[str, typer.Option("--dedup", help="exact, ngram or none.")] = "exact",
     seeds: option.Seeds = "1",
     store: option.StoreText = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Data set: a .jsonl or .parquet file, or a folder with a data card.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A folder for data set, data card and report; or a .jsonl or .parquet file for the data set."),
+    ] = None,
+    vanilla: Annotated[
+        bool, typer.Option("--vanilla", help="Also run vanilla at equal raw samples and equal kept, for the report's verdicts.")
+    ] = False,
     decontaminate: Annotated[list[str] | None, typer.Option("--decontaminate", help="Test set whose queries are left out.")] = None,
     executor: option.ExecutorText = "serial",
     parallel: Annotated[int, typer.Option("--parallel", help="Queries at work at once; part of the run's definition.", min=1)] = 64,
@@ -58,14 +64,20 @@ def synthesize(
     asked = oche.rejection.queries(queries, limit)
     done = oche.rejection.synthesize(
         asked, sampler, allocation, grader, store, budget=compose.budget(budget), cap=cap, dedup=dedup, seeds=compose.seeds(seeds),
-        parallel=parallel, name=name or "", progress=not quiet, **compose.executor(executor),
+        parallel=parallel, name=name or "", progress=not quiet, vanilla=vanilla,
+        **compose.executor(executor),
     )  # fmt: skip
     shown = [_summary(done, record) for record in done.records]
     for line in shown:
         output.table(("what", "value"), _lines(line))
+    for warning in done.warnings:
+        output.warn(warning)
     if out is not None:
         done.export(out, decontaminate=decontaminate or [])
         output.say(f"data set: {out}")
+        if not out.suffix:
+            save(done.report(), out)
+            output.say(f"report: {out / 'report.html'}")
     first = shown[0]
     said = (
         f"{first['kept']:,.0f} responses kept of {first['samples']:,.0f} raw samples; "
@@ -74,6 +86,41 @@ def synthesize(
     output.result({"runs": shown}, said)
     if any(record.status != "done" for record in done.records):
         raise typer.Exit(1)
+
+
+@command.command("report")
+def report(
+    store: Annotated[str, typer.Option("--store", help="SQLite file or database URL that syntheses were kept in.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.html and report.json.")],
+    queries: QueriesFile = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="The same as when they were sampled.", min=1)] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Start of a protocol's hash, where the store holds several.")] = None,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Compare the syntheses of a store: kept against difficulty, reached against cap, cost, grades, verdicts against vanilla.
+
+    Example: oche synthesize report --store synthesis.db --queries gsm8k_train.jsonl.gz --out report/
+    """
+    import oche
+    from oche.cli.runs import open_store
+
+    output = Output(as_json, quiet)
+    with open_store(store) as opened:
+        asked = oche.rejection.queries(queries, limit) if queries is not None else None
+        made = oche.rejection.report(opened, asked, protocol=protocol)
+    save(made, out)
+    for warning in made.warnings:
+        output.warn(warning)
+    output.say(f"report: {out / 'report.html'}")
+    claims = [f"{s['claim']} {s['detail']}" for s in made.verdict]
+    output.result({"report": str(out / "report.html"), "verdict": made.verdict, "warnings": made.warnings}, "\n".join(claims), claims[0])
+
+
+def save(made: Any, folder: Path) -> None:
+    """`report.html` and `report.json` in `folder`."""
+    for name in ("report.html", "report.json"):
+        made.save(folder / name)
 
 
 @command.command("plan")

@@ -128,6 +128,7 @@ def plan(
     rates: Annotated[Path, typer.Option("--pass-rates", help="CSV or JSON lines with a column pass_rate; or one number per line.")],
     allocation: AllocationText = "prop2diff",
     cap: Cap = None,
+    budget: option.BudgetText = None,
     tokens: Annotated[float, typer.Option("--tokens", help="Tokens of one response.", min=0.0)] = 300.0,
     speed: Annotated[float, typer.Option("--tokens-per-second", help="Speed of the sampler, for the time.", min=0.0)] = 0.0,
     as_json: option.Json = False,
@@ -140,8 +141,13 @@ def plan(
     import oche
 
     output = Output(as_json, quiet)
-    found = oche.rejection.plan(read_rates(rates), allocation, cap=cap, tokens=tokens, tokens_per_second=speed).to_json()
-    output.table(("expected", "value"), [(k, "–" if v is None else f"{v:,.1f}") for k, v in found.items()])
+    planned = oche.rejection.plan(
+        read_rates(rates), allocation, cap=cap, budget=compose.budget(budget), tokens=tokens, tokens_per_second=speed
+    )
+    found = planned.to_json()
+    output.table(
+        ("expected", "value"), [(k, f"{v:,.1f}" if isinstance(v, float) else "–" if v is None else str(v)) for k, v in found.items()]
+    )
     output.result(
         found, f"about {found['samples']:,.0f} raw samples, {found['tokens']:,.0f} tokens; {found['reached']:.1f} % reach the target"
     )

@@ -6,8 +6,10 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Allocation": "oche.rejection._allocation:Allocation",
+        "Banded": "oche.rejection._banded:Banded",
         "Bernoulli": "oche.rejection._bernoulli:Bernoulli",
         "BudgetOptimal": "oche.rejection._budget_optimal:BudgetOptimal",
+        "Coverage": "oche.rejection._budget_optimal:Coverage",
         "Completion": "oche.rejection._sampler:Completion",
         "Prop2Diff": "oche.rejection._prop2diff:Prop2Diff",
         "Query": "oche.rejection._queries:Query",
@@ -17,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "Samples": "oche.rejection._task:Samples",
         "SynthesisReport": "oche.rejection._report:SynthesisReport",
         "Synthesis": "oche.rejection._synthesize:Synthesis",
+        "Thompson": "oche.rejection._thompson:Thompson",
         "Uniform": "oche.rejection._fixed:Uniform",
         "Vanilla": "oche.rejection._fixed:Vanilla",
         "allocation": "oche.rejection._registries:allocation",

@@ -285,9 +285,14 @@ def report(store: BaseStore, queries: Any = None, *, protocol: str | None = None
             raise ArgumentError(
                 f"report: got other queries ({len(asked):,}) than were asked ({chosen['queries']['count']:,}); allowed: the same"
             )
-    mine = [r for r in done if digest(r.protocol) == digest(chosen)]
+    mine = [r for r in latest(done) if digest(r.protocol) == digest(chosen)]
     failed = [f"{r.algorithm}, seed {r.search_seed}: failed, {r.reason}" for r in records if r.status != "done"]
     return SynthesisReport(_groups(mine, chosen, store), chosen, asked, store, title, failed)
+
+
+def latest(records: Sequence[Record]) -> list[Record]:
+    """The last record of every run: one that went on with a larger budget wrote another one."""
+    return list({r.run: r for r in records}.values())
 
 
 def _one_protocol(records: Sequence[Record], start: str | None) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from oche.errors import ArgumentError
@@ -21,7 +22,7 @@ from oche.rejection._queries import Query
 from oche.rejection._queries import queries as as_queries
 from oche.rejection._registries import allocation as as_allocation
 from oche.rejection._registries import sampler as as_sampler
-from oche.rejection._report import SynthesisReport
+from oche.rejection._report import SynthesisReport, latest
 from oche.rejection._report import report as make_report
 from oche.rejection._task import Samples
 from oche.rejection._warnings import NothingCorrectError, cap_below_target, nothing_correct, of_run
@@ -139,7 +140,9 @@ def _nothing_correct(task: Samples, store: BaseStore, seeds: int | Sequence[int]
         pool = task.pool(seed)
         counts = store.sample_counts(pool)
         if counts:
-            rows = [next(iter(store.samples(pool, query))) for query in sorted(counts)[:3]]
+            # Of three queries, or of as many as were reached.
+            few = sorted(counts)[:3]
+            rows = [row for query in few for row in islice(store.samples(pool, query), 3 if len(few) < 3 else 1)]
             return nothing_correct(sum(counts.values()), rows, task.queries)
     return nothing_correct(0, [], task.queries)
 
@@ -161,8 +164,8 @@ class Synthesis(Sequence[Any]):
 
     @property
     def records(self) -> list[Record]:
-        """One per seed."""
-        return self.runs.records
+        """One per seed; of a run that went on with a larger budget, the last one."""
+        return latest(self.runs.records)
 
     def record(self, seed: int | None = None) -> Record:
         """The record of a seed; the first one by default.

@@ -8,12 +8,14 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from oche.errors import ArgumentError
 from oche.files import digest
 from oche.loop.contracts import Budget
 from oche.rejection._allocation import REASONS, Allocation
+from oche.rejection._contamination import Contamination, contamination
 from oche.rejection._dedup import most_diverse
 from oche.rejection._estimators import pass_rate, wilson
 from oche.rejection._fixed import Vanilla
@@ -225,11 +227,12 @@ class Synthesis(Sequence[Any]):
         Args:
             seed: Which run.
             selection: See `kept`.
-            decontaminate: Test sets (files or queries); queries that equal one of theirs are left out.
+            decontaminate: Test sets (files or queries). Queries that equal one of theirs are left out; of the others, `shares_ngram` says
+                whether they share a run of 13 words with one.
         """
-        from oche.rejection._contamination import contamination
-
-        dropped = {q for test in decontaminate for q in contamination(self.queries, as_queries(test)).exact}
+        checked = self.contamination(decontaminate)
+        dropped = {q for found in checked.values() for q in found.exact}
+        shared = {q for found in checked.values() for q in found.shared}
         rates = {line["id"]: line for line in self.table(seed)}
         found: dict[str, dict[str, Any]] = {}
         for query, row in self.kept(seed, selection):
@@ -239,7 +242,8 @@ class Synthesis(Sequence[Any]):
             entry = found.setdefault(
                 query.id,
                 {"id": query.id, "query": query.text, "reference": query.reference, "level": query.level, "responses": [],
-                 "sample_numbers": [], "pass_rate": line["pass_rate"], "n": line["n"], "correct": line["correct"], "source": "sampled"},
+                 "sample_numbers": [], "pass_rate": line["pass_rate"], "n": line["n"], "correct": line["correct"], "source": "sampled",
+                 "shares_ngram": query.id in shared if checked else None},
             )  # fmt: skip
             entry["responses"].append(row.text)
             entry["sample_numbers"].append(row.number)
@@ -264,6 +268,19 @@ class Synthesis(Sequence[Any]):
             ArgumentError: no run has ended.
         """
         return make_report(self.store, self.queries, protocol=digest(self.record().protocol), title=title)
+
+    def contamination(self, tests: Sequence[Any], n: int = 13) -> dict[str, Contamination]:
+        """What the queries share with each test set, by its name: equal texts, and runs of n words.
+
+        Args:
+            tests: Files or lists of queries.
+            n: Length of the runs; 8 finds more, and more by chance.
+        """
+        found = {}
+        for number, test in enumerate(tests):
+            name = Path(test).name if isinstance(test, (str, os.PathLike)) else f"test set {number + 1}"
+            found[name] = contamination(self.queries, as_queries(test), n)
+        return found
 
     def suspected_label_errors(self, seed: int | None = None, majority: float = 0.6, least: int = 8) -> list[dict[str, Any]]:
         """Queries without a right response whose samples agree on another answer."""

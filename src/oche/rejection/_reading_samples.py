@@ -47,7 +47,7 @@ def to_read(
 def _sample(
     kind: str, number: int, sample: int, difficulty: NDArray[np.float64], queries: Sequence[Query] | None, store: BaseStore, pool: str
 ) -> dict[str, Any]:
-    row = next(r for r in store.samples(pool, number, sample + 1) if r.number == sample)
+    *_, row = store.samples(pool, number, sample + 1)
     query = queries[number] if queries is not None else None
     text = row.text if len(row.text) <= _LONGEST else row.text[:_LONGEST] + f"… ({len(row.text):,} characters)"
     return {

@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +143,7 @@ def _nothing_correct(task: Samples, store: BaseStore, seeds: int | Sequence[int]
         if counts:
             # Of three queries, or of as many as were reached.
             few = sorted(counts)[:3]
-            rows = [row for query in few for row in islice(store.samples(pool, query), 3 if len(few) < 3 else 1)]
+            rows = [row for query in few for row in store.samples(pool, query, 3 if len(few) < 3 else 1)]
             return nothing_correct(sum(counts.values()), rows, task.queries)
     return nothing_correct(0, [], task.queries)
 

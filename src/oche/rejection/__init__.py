@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = attach(
         "pass_at_k": "oche.rejection._estimators:pass_at_k",
         "Plan": "oche.rejection._plan:Plan",
         "pass_rate": "oche.rejection._estimators:pass_rate",
+        "posterior_mean": "oche.rejection._estimators:posterior_mean",
         "plan": "oche.rejection._plan:plan",
         "queries": "oche.rejection._queries:queries",
         "report": "oche.rejection._report:report",

@@ -19,7 +19,7 @@ import numpy as np
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
 from oche.program import DNA, Space
-from oche.rejection._estimators import _check_give_up, hopeless, pass_rate
+from oche.rejection._estimators import _check_give_up, hopeless, pass_rate, posterior_mean
 
 #: Why a query ended.
 REASONS = ("open", "target", "cap", "gave_up", "budget", "error")
@@ -146,7 +146,7 @@ class Allocation:
         rest = math.inf if self.cap is None else self.cap - int(self.samples[i])
         if want is None:
             return int(min(rest, self.lot))
-        rate = (self.correct[i] + 1) / (self.samples[i] + 2)
+        rate = posterior_mean(self.correct[i], self.samples[i])
         return max(1, int(min(rest, self.lot, math.ceil((want - self.kept[i]) / rate))))
 
     def ask(self, n: int) -> list[Proposal]:

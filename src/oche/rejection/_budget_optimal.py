@@ -14,6 +14,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.rejection._allocation import Allocation
+from oche.rejection._estimators import posterior_mean
 
 GAINS = ("coverage", "log")
 
@@ -107,9 +108,7 @@ class BudgetOptimal(Allocation):
 
     def score(self, i: int) -> float:
         """Expected gain per token of one more sample of query i."""
-        a, b = self._prior or (1.0, 1.0)
-        p = (a + self.correct[i]) / (a + b + self.samples[i])
-        return float(p * self.worth(i))
+        return float(posterior_mean(self.correct[i], self.samples[i], *(self._prior or (1.0, 1.0))) * self.worth(i))
 
     def next_query(self) -> int | None:
         """Every query once, then the best score."""

@@ -30,7 +30,13 @@ class Course:
 
 
 def simulate(chosen: Allocation, rates: Sequence[float], budget: Budget | None, tokens: float, seed: int) -> Course:
-    """Run `chosen` on queries with these pass rates; a budget of samples or tokens ends it to the sample."""
+    """What `chosen` ends in on queries with these pass rates."""
+    m = simulated(chosen, rates, budget, tokens, seed).outcome().metrics
+    return Course(m["samples"], m["reached"], m["coverage"], m["kept"])
+
+
+def simulated(chosen: Allocation, rates: Sequence[float], budget: Budget | None = None, tokens: float = 1.0, seed: int = 0) -> Allocation:
+    """A copy of `chosen` after its run on queries with these pass rates; a budget of samples or tokens ends it to the sample."""
     run = copy.deepcopy(chosen)
     # A plan says what will be, even that nothing will be right.
     run.pilot = 0
@@ -53,9 +59,7 @@ def simulate(chosen: Allocation, rates: Sequence[float], budget: Budget | None, 
             metrics = {"samples": count, "correct": correct, "kept": correct, "tokens": round(count * tokens)}
             results.append((proposal.id, Feedback(float(correct), metrics, cost=Cost())))
         run.tell(results)
-    found = run.outcome()
-    m = found.metrics
-    return Course(m["samples"], m["reached"], m["coverage"], m["kept"])
+    return run
 
 
 def _limit(budget: Budget | None, tokens: float) -> float:

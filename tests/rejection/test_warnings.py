@@ -51,7 +51,8 @@ def test_a_sampler_that_is_never_right_is_stopped_and_shown():
     assert said.count("is wrong") == 3
     assert "reference '1'" in said
     # It costs a few messages, not 500 times 2,048 samples.
-    assert int(re.search(r"in ([\d,]+) raw samples", said)[1].replace(",", "")) < 5_000
+    (drawn,) = re.findall(r"in ([\d,]+) raw samples", said)
+    assert int(drawn.replace(",", "")) < 5_000
     done = synthesize(asked(20), Bernoulli(rates=[0.0] * 20), "uniform?k=2&pilot=0&cap=100")
     assert any("no response was kept" in w for w in done.warnings)
     with pytest.raises(ArgumentError, match="pilot"):

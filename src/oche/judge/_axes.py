@@ -64,6 +64,12 @@ def py(y: Axis | Scale, value: float) -> float:
     return round(HEIGHT - BOTTOM - y(value) * (HEIGHT - TOP - BOTTOM), 1)
 
 
+def figure(title: str, parts: Sequence[Markup], label: str) -> Markup:
+    """The picture, named for those who do not see it."""
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    return el("svg", el("title", title), *parts, viewBox=box, role="img", aria_label=label, class_="figure")
+
+
 def frame(x: Axis, y: Axis) -> list[Markup]:
     """Grid, ticks, axis and labels."""
     parts = []

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from oche.judge._axes import HEIGHT, RIGHT, WIDTH, Axis, frame, px, py
+from oche.judge._axes import RIGHT, WIDTH, Axis, figure, frame, px, py
 from oche.judge._grouping import Group
 from oche.judge._numbers import COST_UNITS, unit_name
 from oche.judge._population import MEMBERS
@@ -74,15 +74,8 @@ def curve_plot(groups: Sequence[Group], name: str, colors: dict[str, int]) -> Ma
         thick = [el("path", d=_steps(mean, x, y), class_="thick")] if mean else []
         parts.append(el("g", el("title", f"{group.label}: {len(curves)} runs"), *thin, *thick, class_=f"curve {color}"))
     names = ", ".join(g.label for g, _ in arms)
-    return el(
-        "svg",
-        el("title", f"{name} over cost"),
-        *parts,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=f"{name} over cost as step curves, one thin line per run and one thick line per mean: {names}",
-        class_="figure",
-    )
+    label = f"{name} over cost as step curves, one thin line per run and one thick line per mean: {names}"
+    return figure(f"{name} over cost", parts, label)
 
 
 def _steps(points: Sequence[Sequence[float]], x: Scale, y: Scale) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from oche.judge._axes import HEIGHT, WIDTH, Axis, frame, px, py
+from oche.judge._axes import Axis, figure, frame, px, py
 from oche.judge._svg import el, percent
 
 
@@ -52,15 +52,8 @@ def line_plot(
         ]
         parts.append(el("g", el("path", d=path, class_="thick"), *dots, class_=f"curve s{line.color}"))
     ends = "; ".join(f"{line.name} from {line.points[0][1]:,.4g} to {line.points[-1][1]:,.4g}" for line in shown)
-    return el(
-        "svg",
-        el("title", f"{y_label} against {x_label}"),
-        *parts,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        role="img",
-        aria_label=f"{y_label} against {x_label}: {ends}",
-        class_="figure",
-    )
+    title = f"{y_label} against {x_label}"
+    return figure(title, parts, f"{title}: {ends}")
 
 
 def share_bar(name: str, parts: Mapping[str, float], colors: Mapping[str, int]) -> Markup:

@@ -55,7 +55,7 @@ def test_the_reached_share_grows_with_the_logarithm_of_the_cap():
     reached = np.array([np.mean([expected_draws(16, x, cap)[1] for x in p]) for cap in caps])
     raw = np.array([np.mean([expected_draws(16, x, cap)[0] for x in p]) for cap in caps])
     assert (np.diff(reached) > 0).all()
-    assert reached[-1] > 0.97
+    assert reached[-1] > 0.95
     # Four times the cap costs less than twice the samples here, but for the last few points it costs most.
     gain_per_draw = np.diff(reached) / np.diff(raw)
     assert (np.diff(gain_per_draw) < 0).all()

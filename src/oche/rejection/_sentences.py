@@ -37,10 +37,14 @@ def _claim(name: str, mine: Sequence[Versus]) -> str:
 
 def _numbers(v: Versus) -> str:
     assert v.test is not None
-    what = f"{v.amount:,.0f} raw samples" if v.budget == "raw" else f"{v.amount:,.0f} kept"
+    # What is not equal belongs beside what is: equal trials for all keep more, and need fewer.
+    if v.budget == "raw":
+        what, rest = f"{v.amount:,.0f} raw samples", f"vanilla keeps {v.kept[1]:,.0f}"
+    else:
+        what, rest = f"{v.amount:,.0f} kept", f"vanilla needs {v.samples[1]:,.0f} raw samples"
     return (
         f"At {what}: {v.hard[0]:.1f} % against {v.hard[1]:.1f} %, {v.test.mean:+.1f} points [{v.test.low:+.1f}, {v.test.high:+.1f}], "
-        f"p {v.p_adjusted:.2g}."
+        f"p {v.p_adjusted:.2g}; {rest}."
     )
 
 

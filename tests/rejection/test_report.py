@@ -176,6 +176,43 @@ def test_runs_of_other_protocols_are_not_mixed(tmp_path):
         report(Store.memory())
 
 
+class Pairs(oche.rejection.Allocation):
+    """An allocation that no registry knows."""
+
+    name = "pairs"
+
+    def want(self, i: int) -> int:
+        return 2
+
+
+def test_odd_runs_have_reports_as_well(tmp_path):
+    cases = {
+        "one query": synthesize(asked(1), "bernoulli?beta=2,2", "uniform?k=2&cap=16", vanilla=True),
+        "all right": synthesize(asked(20), Bernoulli(rates=[1.0] * 20), "prop2diff?k=4&cap=16", vanilla=True),
+        "none right": synthesize(asked(20), Bernoulli(rates=[0.0] * 20), "prop2diff?k=4&cap=16", vanilla=True),
+        "own": synthesize(asked(20), "bernoulli?beta=2,2", Pairs(cap=9), vanilla=True),
+        "vanilla alone": synthesize(asked(20), "bernoulli?beta=2,2", "vanilla?m=4"),
+        "budget below the queries": synthesize(asked(20), "bernoulli", "coverage", budget=oche.Budget(samples=9)),
+        "band": synthesize(asked(20), "bernoulli", "banded?cap=64", vanilla=True),
+    }
+    for name, done in cases.items():
+        made = done.report()
+        assert Outline(made.save(tmp_path / "report.html").read_text()).open == [], name
+        assert json.loads(made.save(tmp_path / "report.json").read_text())["runs"], name
+    assert "cannot be judged with so few queries" in cases["one query"].report().verdict[0]["claim"]
+    assert "nothing to train on" in " ".join(cases["none right"].report().warnings)
+
+
+def test_a_vanilla_run_that_is_too_short_compares_nothing():
+    store = Store.memory()
+    synthesize(asked(30), "bernoulli?beta=2,2", "uniform?k=4&cap=16", store=store)
+    synthesize(asked(30), "bernoulli?beta=2,2", "vanilla?m=2", store=store)
+    made = report(store)
+    assert all(v.test is None for v in made.comparisons)
+    assert "vanilla?m=2 has 60 of" in " ".join(made.warnings)
+    assert "vanilla" not in made.verdict[0]["claim"]
+
+
 # The page ----------------------------------------------------------------------------------------------------------
 
 

@@ -142,3 +142,9 @@ def test_the_command_says_it_on_standard_error(tmp_path: Path):
     assert "cap: got 2, below the target" in done.stderr
     assert "no response was kept" in done.stderr
     assert json.loads(done.stdout)["runs"][0]["kept"] == 0
+    # The report is written even where there is no data set to write.
+    done = run_oche("synthesize", "--queries", "q.jsonl", "--sampler", "replay?path=r.jsonl", "--allocation", "uniform?k=3&cap=2",
+                    "--out", "out", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 2
+    assert "kept no response" in done.stderr
+    assert "nothing to train on" in (tmp_path / "out/report.html").read_text()

@@ -73,11 +73,15 @@ def synthesize(
     for warning in done.warnings:
         output.warn(warning)
     if out is not None:
+        if not out.suffix:
+            # First: it is wanted most where nothing was kept, and there is no data set to write.
+            made = done.report()
+            save(made, out)
+            output.say(f"report: {out / 'report.html'}")
+            if made.suspected:
+                output.warn(f"{len(made.suspected)} suspected label errors: no sample is right, but they agree; see the report")
         done.export(out, decontaminate=decontaminate or [])
         output.say(f"data set: {out}")
-        if not out.suffix:
-            save(done.report(), out)
-            output.say(f"report: {out / 'report.html'}")
     first = shown[0]
     said = (
         f"{first['kept']:,.0f} responses kept of {first['samples']:,.0f} raw samples; "

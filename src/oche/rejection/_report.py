@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from oche.errors import ArgumentError
+from oche.errors import ArgumentError, OcheError
 from oche.files import digest, write_text
 from oche.rejection import _warnings as warn
 from oche.rejection._allocation import REASONS
@@ -339,7 +339,7 @@ def _cap(record: Record) -> int | None:
 
     try:
         return allocation(record.algorithm).cap
-    except ArgumentError:
+    except OcheError:
         # An allocation of the user's own is no name: the longest query says how far it went.
         return None
 

@@ -123,6 +123,8 @@ class Allocation:
         self.reason = np.zeros(size, np.int64)
         self.totals = dict.fromkeys(_TOTALS, 0)
         self.money = 0.0
+        # Sums of `samples` and `tokens`, kept since some allocations ask for them at every step.
+        self.n_samples = self.n_tokens = 0
         # Per proposal that is out: its query, and the feedbacks still to come.
         self._of: dict[int, list[int]] = {}
         self._asked = 0
@@ -203,6 +205,8 @@ class Allocation:
         self.correct[i] += int(m["correct"])
         self.kept[i] += int(m["kept"])
         self.tokens[i] += int(m.get("tokens", 0))
+        self.n_samples += int(m["samples"])
+        self.n_tokens += int(m.get("tokens", 0))
         self.money += feedback.cost.money
         for name in _TOTALS:
             self.totals[name] += int(m.get(name, 0))
@@ -238,6 +242,7 @@ class Allocation:
         """The inverse of `state`."""
         for name in self._ARRAYS:
             setattr(self, name, np.array(state[name], np.int64))
+        self.n_samples, self.n_tokens = int(self.samples.sum()), int(self.tokens.sum())
         self.totals, self.money, self._asked = dict(state["totals"]), state["money"], state["asked"]
         self._of = {k: [i, left] for k, i, left in state["of"]}
         self._queue = deque(state["queue"])
@@ -294,5 +299,5 @@ class Allocation:
         money = f" · {self.money:,.2f} spent" if self.money else ""
         closed, right, kept = int(np.count_nonzero(self.reason)), self.totals["correct"], self.totals["correct"] - self.totals["duplicate"]
         same = " · right responses repeat: dedup none?" if repeats(right, kept) else ""
-        spent = f"{int(self.samples.sum()):,} samples · {int(self.tokens.sum()):,} tokens{money}"
+        spent = f"{self.n_samples:,} samples · {self.n_tokens:,} tokens{money}"
         return f"{closed:,} closed, {reached:.0f}% reached · {spent}{same}"

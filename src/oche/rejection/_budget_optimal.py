@@ -103,7 +103,7 @@ class BudgetOptimal(Allocation):
     def worth(self, i: Any) -> Any:
         """Gain per token of one more right response of query i, or of an array of queries."""
         gain = 1.0 if self.gain == "coverage" else np.log((self.kept[i] + 2) / (self.kept[i] + 1))
-        mean = max(1.0, float(self.tokens.sum())) / max(1, int(self.samples.sum()))
+        mean = max(1.0, float(self.n_tokens)) / max(1, self.n_samples)
         return gain / ((self.tokens[i] + mean) / (self.samples[i] + 1))
 
     def score(self, i: int) -> float:

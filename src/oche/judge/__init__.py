@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Entry": "oche.judge._entries:Entry",
+        "Paired": "oche.judge._paired:Paired",
         "Report": "oche.judge._report:Report",
         "Resolution": "oche.judge._resolution:Resolution",
         "Row": "oche.judge._row:Row",
@@ -14,11 +15,13 @@ __getattr__, __dir__, __all__ = attach(
         "expected_best": "oche.judge._expected_best:expected_best",
         "holm": "oche.judge._holm:holm",
         "minimum_detectable": "oche.judge._power:minimum_detectable",
+        "paired_difference": "oche.judge._paired:paired_difference",
         "population_curves": "oche.judge._population:population_curves",
         "random_equivalent": "oche.judge._expected_best:random_equivalent",
         "read": "oche.judge._reading:read",
         "report": "oche.judge._judging:report",
         "runs_needed": "oche.judge._power:runs_needed",
         "smallest_p": "oche.judge._permutation:smallest_p",
+        "synthesis_page": "oche.judge._synthesis:synthesis_page",
     },
 )

@@ -34,8 +34,15 @@ _TOLD_IN_FULL = 3
 _STRIPS, _PICTURES, _CURVES = 12, 12, 3
 
 
-def page(report: Report) -> str:
-    """The whole page as text."""
+def render(template: str, title: str, embedded: str, **values: Any) -> str:
+    """A page in the one frame: style sheet, footer, and its own JSON inside.
+
+    Args:
+        template: File of `templates/` that extends `frame.html.j2`.
+        title: Heading and title.
+        embedded: The JSON.
+        **values: What the template shows.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -46,12 +53,20 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["whole"] = numbers.typeset
+    return environment.get_template(template).render(title=title, version=__version__, embedded=_embedded(embedded), **values)
+
+
+def page(report: Report) -> str:
+    """The whole page as text."""
     colors = _colors(report)
     first = report.entries[0]
     sentences = headline(report.entries)
     strips = _strips(report, colors, places(report.entries))
     decimals = places(report.entries)
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        report.title,
+        report.json_text(),
         report=report,
         sentences=sentences,
         brief=len(sentences) > _TOLD_IN_FULL,
@@ -73,8 +88,6 @@ def page(report: Report) -> str:
         populations=[(dataset_name(g.first), g.arm()) for g in report.groups if g.population],
         details=[_detail(r, several=_several(report)) for r in report.rows],
         number=numbers.number,
-        version=__version__,
-        embedded=_embedded(report.json_text()),
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import oche
 from oche import flows
+from oche._pareto import pareto_front
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
 from oche.loop.contracts import Cost, Feedback
-from oche.loop.pareto import pareto_front
 from oche.loop.registry import canonical, parse
 from oche.store.record import Record
 from oche.tasks import architecture

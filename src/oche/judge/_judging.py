@@ -13,12 +13,12 @@ from typing import Any
 from oche.errors import JudgeError
 from oche.judge import _numbers as numbers
 from oche.judge._arms import Arm
+from oche.judge._comparable import check_metric, check_protocols, check_space
 from oche.judge._compare import Settings, compare_arms
 from oche.judge._cost import CostCheck
 from oche.judge._entries import Entry, choose_random_search, make_entry, with_equivalent
 from oche.judge._grouping import Group, dataset_name, flatten_records, make_groups
 from oche.judge._holm import holm
-from oche.judge._protocols import check_metric, check_protocols, check_space
 from oche.judge._report import Report
 
 # In percent points; for other units 1 % of the random mean is what a reader is taken to care about.

@@ -103,7 +103,11 @@ class Entry:
         """Runs per arm that would see the difference that the reader cares about; None if no sensible number does."""
         sd = row.sd_m if row.population else math.sqrt((row.sd_m**2 + row.sd_r**2) / 2.0)
         try:
-            return runs_needed(self.see, sd, alpha=row.alpha / row.family, population=row.population)
+            runs = runs_needed(self.see, sd, alpha=row.alpha / row.family, population=row.population)
+            if row.population:
+                # Chance must be told apart too: the mean of so many random members has to lie within the difference.
+                runs = max(runs, runs_needed(self.see, row.sd_r, alpha=row.alpha / row.family, power=0.5, population=True))
+            return runs
         except JudgeError:
             return None
 

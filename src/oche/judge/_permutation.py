@@ -59,7 +59,7 @@ def permutation_p(search: Arm, random: Arm, seed: int = 0) -> Significance:
     pooled = pooled - math.fsum(pooled) / len(pooled)
     scale = 1.0 / small.n + 1.0 / large.n
     if splits <= EXACT_LIMIT:
-        sums = pooled[_splits(small.n + large.n, small.n)].sum(axis=1)
+        sums = pooled[all_splits(small.n + large.n, small.n)].sum(axis=1)
         hits = int(np.count_nonzero(np.abs(sums) * scale >= observed))
         return Significance(hits / splits, smallest_p(search.n, random.n), f"exact over {splits:,} splits")
     hits = _random_hits(pooled, small.n, scale, observed, seed)
@@ -154,7 +154,7 @@ def smallest_p(k: int, n: int) -> float:
 
 
 @lru_cache(maxsize=16)
-def _splits(total: int, part: int) -> np.ndarray:
+def all_splits(total: int, part: int) -> np.ndarray:
     """All ways to choose `part` of `total`, `(C(total, part), part)`."""
     flat = np.fromiter(chain.from_iterable(combinations(range(total), part)), dtype=np.uint8 if total < 256 else np.uint32)
     return flat.reshape(-1, part)

@@ -172,8 +172,8 @@ def compare_arms(
 def _by_chance(row: Row) -> str:
     """Why an interval without 0 is no verdict: the interval knows the spread of the search arm only."""
     return (
-        f"the interval leaves 0 out, but {100 * row.p / 2:.2g} % of groups of {row.n_m} random members are as far off: the space is skewed; "
-        f"{row.n_m} runs are better than chance from {number(row.needed or math.nan, 2)} {row.unit}".rstrip()
+        f"the interval leaves 0 out, but {100 * row.p / 2:.2g} % of groups of {row.n_m} random members are as far off: "
+        f"the space is skewed; {row.n_m} runs are better than chance from {number(row.needed or math.nan, 2)} {row.unit}".rstrip()
     )
 
 

@@ -13,7 +13,9 @@ from oche.errors import unknown
 from oche.judge._protocol import Protocol, Split, plain
 from oche.judge._train_protocol import TrainProtocol
 
-_SGD: dict[str, Any] = {"lr": 0.025, "lr_min": 0.0, "cutout": 16, "drop_path": 0.2, "aux_weight": 0.4, "channels": 36, "cells": 20, "nodes": 4}
+_SGD: dict[str, Any] = {
+    "lr": 0.025, "lr_min": 0.0, "cutout": 16, "drop_path": 0.2, "aux_weight": 0.4, "channels": 36, "cells": 20, "nodes": 4,
+}  # fmt: skip
 _SEARCH: dict[str, Any] = {"lr": 0.025, "lr_min": 0.001, "channels": 16, "cells": 8, "nodes": 4}
 _ADAM_ARCH = {"optimizer": "adam", "lr": 3e-4, "weight_decay": 1e-3, "betas": [0.5, 0.999]}
 _ENAS: dict[str, Any] = {
@@ -41,7 +43,9 @@ FINAL: dict[str, TrainProtocol] = {
 #: Training while searching, by method.
 SEARCHES: dict[str, TrainProtocol] = {
     "darts": TrainProtocol(epochs=50, batch_size=64, arch=_ADAM_ARCH, **_SEARCH),
-    "stacnas": TrainProtocol(epochs=200, batch_size=64, stages=(100, 100), arch={**_ADAM_ARCH, "cells": [14, 20]}, **{**_SEARCH, "cells": 14}),
+    "stacnas": TrainProtocol(
+        epochs=200, batch_size=64, stages=(100, 100), arch={**_ADAM_ARCH, "cells": [14, 20]}, **{**_SEARCH, "cells": 14}
+    ),
     "pdarts": TrainProtocol(
         epochs=75, batch_size=96, stages=(25, 25, 25), **{**_SEARCH, "lr_min": 0.0, "cells": 5},
         arch={**_ADAM_ARCH, "lr": 6e-4, "cells": [5, 11, 17], "operations": [8, 5, 3], "skip_dropout": [0.0, 0.4, 0.7], "most_skips": 2},
@@ -101,8 +105,9 @@ def _ours(name: str, dataset: str, space: str, train: TrainProtocol, **more: Any
 
 def _nasbench201() -> Protocol:
     final = TrainProtocol(
-        epochs=200, batch_size=256, lr=0.1, nesterov=True, weight_decay=5e-4, grad_clip=None, channels=16, cells=15, nodes=3, name="nasbench201"
-    )
+        epochs=200, batch_size=256, lr=0.1, nesterov=True, weight_decay=5e-4, grad_clip=None, channels=16, cells=15, nodes=3,
+        name="nasbench201",
+    )  # fmt: skip
     return Protocol(
         name="nasbench201",
         datasets=("cifar10", "cifar100", "imagenet16-120"),

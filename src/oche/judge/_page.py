@@ -147,7 +147,7 @@ def _improvement(row: Row | None) -> str:
 def _strips(report: Report, colors: dict[str, int], decimals: int) -> list[tuple[str, Markup]]:
     found = []
     for place in dict.fromkeys(g.place for g in report.groups):
-        groups = [g for g in report.groups if g.place == place and g.done]
+        groups = [g for g in report.groups if g.place == place and (g.population or len(g.done) > 1)]
         if all(g.role == "baseline" for g in groups):
             continue
         several_spaces = len({g.first.space for g in report.groups if g.first.task == place[0]}) > 1

@@ -7,6 +7,7 @@ of m tests asks for the level alpha / m, Holm's first step.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from scipy import optimize, stats
@@ -128,6 +129,7 @@ def runs_to_decide(alpha: float, family: int, n: int | None = None) -> int:
     raise JudgeError(f"family: got {family} tests at alpha {alpha!r}; allowed: alpha above {family} times the smallest p of the draws")
 
 
+@lru_cache(maxsize=4096)
 def _noncentrality(nu: float, alpha: float, power: float) -> float:
     """The noncentrality at which the two-sided t test with `nu` degrees of freedom has the given power."""
     critical = float(stats.t.ppf(1.0 - alpha / 2.0, nu))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 FORMS = ("markdown", "latex", "csv")
 _HEAD = (
-    "data", "method", "against", "runs", "method mean ± sd", "random mean ± sd", "improvement [interval]", "p", "p (Holm)", "A12", "verdict",
+    "data", "method", "against", "runs", "method mean ± sd", "random mean ± sd", "improvement [interval]", "p", "p (Holm)", "A12",
+    "verdict",
 )  # fmt: skip
 
 

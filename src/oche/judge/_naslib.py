@@ -1,7 +1,7 @@
 """NASLib's result files: one `errors.json` per run, in a folder per seed.
 
 Three forms are in use: the trajectory alone, a list of settings and trajectory, and the older `errors_<seed>.json` whose trajectory
-holds the table's answer for each pick. What the file does not say is read from its folders (`.../dataset/optimizer/seed/errors.json`) or given.
+holds the table's answer for each pick. What the file does not say is read from its folders (`.../dataset/optimizer/seed/`) or given.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Numbers as they were published with 'NAS evaluation is frustratingly hard' (v3), or derived from its raw data; percent unless said otherwise."""
+"""Numbers as they were published with 'NAS evaluation is frustratingly hard' (v3), or derived from its raw data; percent unless said."""
 
 from __future__ import annotations
 
-#: Relative improvement recomputed from the raw runs: CIFAR10, CIFAR100, Sport8, MIT67, Flowers102. The paper prints 1.20 for PDARTS on CIFAR100,
-#: and DARTS and PDARTS swapped on Flowers102; StacNAS on CIFAR100 has no raw runs.
+#: Relative improvement recomputed from the raw runs: CIFAR10, CIFAR100, Sport8, MIT67, Flowers102. The paper prints 1.20 for PDARTS on
+#: CIFAR100, and DARTS and PDARTS swapped on Flowers102; StacNAS on CIFAR100 has no raw runs.
 IMPROVEMENTS: dict[str, tuple[float | None, ...]] = {
     "DARTS": (0.32, 0.23, -0.13, 0.10, 0.20),
     "PDARTS": (0.52, 2.00, 0.51, 1.19, 0.25),

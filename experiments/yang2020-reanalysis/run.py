@@ -38,6 +38,7 @@ class Check:
 
     @property
     def holds(self) -> bool:
+        """Whether both are the same number."""
         return abs(self.published - self.recomputed) <= self.tolerance + 1e-9
 
 
@@ -45,6 +46,7 @@ class Checks(list[Check]):
     """All checks, added one by one."""
 
     def add(self, section: str, what: str, published: float, recomputed: float, tolerance: float) -> None:
+        """One more."""
         self.append(Check(section, what, float(published), float(recomputed), tolerance))
 
 
@@ -120,7 +122,8 @@ def space(checks: Checks, folder: Path) -> judge.SpaceStudy:
         ("mean best", 97.034112, best.mean(), 1e-6), ("sd best", 0.226633, best.std(ddof=1), 1e-6), ("min best", 96.18, best.min(), 1e-6),
         ("max best", 97.56, best.max(), 1e-6), ("mean last", 96.949206, last.mean(), 1e-6), ("sd last", 0.233, last.std(ddof=1), 5.1e-4),
         ("min last", 96.03, last.min(), 1e-6), ("max last", 97.41, last.max(), 1e-6), ("range", 1.38, np.ptp(best), 1e-6),
-        ("best epoch above last, mean", 0.085, (best - last).mean(), 5.1e-4), ("best epoch above last, max", 0.22, (best - last).max(), 0.0051),
+        ("best epoch above last, mean", 0.085, (best - last).mean(), 5.1e-4),
+        ("best epoch above last, max", 0.22, (best - last).max(), 0.0051),
     ):  # fmt: skip
         checks.add("space", name, value, mine, places)
     for epoch, value in TAU.items():

@@ -100,7 +100,7 @@ class Protocol:
         (600, 50)
     """
 
-    name: str
+    name: str = field(compare=False)
     datasets: tuple[str, ...]
     space: str
     train: TrainProtocol

@@ -85,7 +85,7 @@ class TrainProtocol:
     squeeze_excitation: bool = False
     stages: tuple[int, ...] = ()
     arch: Mapping[str, Any] = field(default_factory=dict)
-    name: str = "custom"
+    name: str = field(default="custom", compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))

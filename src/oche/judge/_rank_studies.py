@@ -22,6 +22,8 @@ from oche.seeds import generator
 
 _RESAMPLES = 2000
 _TOP = 0.25
+# Above this many architectures sorting is faster than a table of all pairs.
+_ALL_PAIRS = 100
 
 UNDEFINED = "undefined"
 
@@ -299,15 +301,18 @@ def _resampled(table: np.ndarray, seed: int, name: str) -> np.ndarray:
     rng = generator(seed, "judge", name)
     n = len(table)
     rows = rng.integers(0, n, (_RESAMPLES, n))
+    if n > _ALL_PAIRS:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.array([stats.kendalltau(*table[drawn].T).statistic for drawn in rows])
     # The sign of every pair of architectures once; a sample is a choice among them.
     signs = [np.sign(c[:, None] - c[None, :]).astype(np.int8) for c in table.T]
-    found = np.empty(_RESAMPLES)
-    for start in range(0, _RESAMPLES, 200):
-        part = rows[start : start + 200]
+    found, chunk = np.empty(_RESAMPLES), max(1, 4_000_000 // n**2)
+    for start in range(0, _RESAMPLES, chunk):
+        part = rows[start : start + chunk]
         x = signs[0][part[:, :, None], part[:, None, :]].astype(np.float32)
         y = signs[1][part[:, :, None], part[:, None, :]].astype(np.float32)
         with np.errstate(invalid="ignore", divide="ignore"):
-            found[start : start + 200] = (x * y).sum((1, 2)) / np.sqrt((x * x).sum((1, 2)) * (y * y).sum((1, 2)))
+            found[start : start + chunk] = (x * y).sum((1, 2)) / np.sqrt((x * x).sum((1, 2)) * (y * y).sum((1, 2)))
     return found
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from oche.errors import JudgeError
 from oche.files import digest
-from oche.judge._population import short_form
+from oche.judge._population import population_curves
 from oche.store.record import Record
 
 #: Members of the topology space and of the size space.
@@ -79,11 +79,15 @@ def read_nats_bench(
     )
     if like is not None:
         template = replace(template, fingerprint=like.fingerprint, task=like.task, protocol=like.protocol, metric=like.metric)
-    records = [
+    if kind == "population":
+        numbers = [value for _, value in values]
+        mean = math.fsum(numbers) / len(numbers)
+        settings = {**template.settings, "members": len(numbers)}
+        return [replace(template, metrics={template.metric: mean}, curves=population_curves(numbers), settings=settings, id="")]
+    return [
         replace(template, metrics={template.metric: value}, arch=arch, settings={**template.settings, "member": i}, id="")
         for i, (arch, value) in enumerate(values)
     ]
-    return [short_form(records)] if kind == "population" else records
 
 
 def _rows(source: Path) -> list[dict[str, Any]]:

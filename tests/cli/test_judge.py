@@ -69,4 +69,4 @@ def test_plan_estimates_the_spread_from_a_store(oche, tmp_path):
     library.search(space, "random", task, budget=library.Budget(trials=3), seeds=4, store=tmp_path / "runs.db")
     planned = oche("judge", "plan", "--effect", "1", "--store", "runs.db")
     assert planned.returncode == 0, planned.stderr
-    assert "4 runs in 1 arms" in planned.stdout
+    assert "4 runs in 1 arm on" in planned.stdout

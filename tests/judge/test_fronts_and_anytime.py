@@ -161,3 +161,9 @@ def test_the_best_member_of_a_whole_table_is_the_scale_s_end(table):
 
 def test_runs_without_curves_have_no_anytime():
     assert judge.report(runs("search", [93, 94]), baseline=runs("random", [90, 91])).anytime == ()
+
+
+def test_a_curve_of_the_search_signal_is_not_measured_by_the_random_average():
+    mine = [r for i in range(2) for r in runs("search", [90.0], curves={"incumbent valid": [(1, 50.0), (2, 60.0)]}, search_seed=i)]
+    (found,) = judge.report(mine, runs("random", [88.0, 89.0])).anytime
+    assert (found.metric, found.random_average, found.curves[0].area) == ("valid", None, None)

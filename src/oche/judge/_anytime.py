@@ -170,7 +170,9 @@ def _curves(group: Group, name: str) -> list[list[list[float]]]:
 def _anytime(here: Sequence[Group], arms: Sequence[tuple[Group, list[list[list[float]]]]], name: str) -> Anytime:
     first = arms[0][0].first
     base = next((g for g in here if g.role == "baseline" and g.done), None)
-    arm = base.arm() if base is not None and (base.population or len(base.done) > 1) else None
+    # Random members are measured by the primary metric: another one, such as the search signal, has another scale.
+    same = _metric(name, first.metric) == first.metric
+    arm = base.arm() if same and base is not None and (base.population or len(base.done) > 1) else None
     best_of = max if first.direction == "max" else min
     seen = [p[1] for _, curves in arms for c in curves for p in c]
     exact = arm is not None and arm.population

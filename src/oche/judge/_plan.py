@@ -128,7 +128,7 @@ def plan(
     if sd is None:
         spread = _choose(spreads(runs), task)
         sd, high, unit = spread.sd, spread.high, points_unit(spread.unit)
-        source = f"{spread.runs} runs in {spread.arms} arms on {spread.task}"
+        source = f"{spread.runs} runs in {spread.arms} {'arm' if spread.arms == 1 else 'arms'} on {spread.task}"
     if not (math.isfinite(sd) and sd > 0):
         raise JudgeError(f"sd: got {sd!r}; allowed: a number above 0; runs that are all equal say nothing about noise")
     level = alpha / tests

@@ -186,7 +186,7 @@ def make_entry(group: Group, arm: Arm, average: Row | None, search: Row | None, 
         n=arm.n,
         n_failed=len(group.failed),
         mean=arm.mean,
-        sd=arm.sd,
+        sd=arm.sd if arm.n > 1 else math.nan,
         unit=first.unit,
         metric=first.metric,
         average=average,
@@ -200,26 +200,7 @@ def make_entry(group: Group, arm: Arm, average: Row | None, search: Row | None, 
 
 def single_entry(group: Group) -> Entry:
     """An algorithm with one run: a number without a spread is no evidence, so there is nothing to test."""
-    first = group.done[0]
-    return Entry(
-        dataset=dataset_name(first),
-        task=first.task,
-        space=first.space,
-        algorithm=group.label,
-        role=group.role,
-        n=1,
-        n_failed=len(group.failed),
-        mean=first.value,
-        sd=math.nan,
-        unit=first.unit,
-        metric=first.metric,
-        average=None,
-        search=None,
-        search_cost=mean_cost(group.done, "search"),
-        final_cost=mean_cost(group.done, "final"),
-        cost_note="",
-        see=1.0,
-    )
+    return make_entry(group, Arm(group.label, (group.done[0].value,)), None, None, None, 1.0)
 
 
 def with_equivalent(row: Row, pool: Arm) -> Row:

@@ -228,7 +228,7 @@ def _row(
 
 def _attained(front: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Which points a front weakly dominates, `(POINTS,)` booleans."""
-    return (front[:, None, :] >= points[None]).all(axis=2).any(axis=0)
+    return np.asarray((front[:, None, :] >= points[None]).all(axis=2).any(axis=0))
 
 
 def _median_volume(reached: np.ndarray) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from oche.errors import JudgeError
+from oche.judge._rank_studies import tau_b
 from oche.seeds import generator
 
 _RESAMPLES = 10_000
@@ -196,6 +197,5 @@ def _gain(differences: np.ndarray, alpha: float, seed: int) -> Gain:
 
 
 def _tau(one: np.ndarray, other: np.ndarray) -> float | None:
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return None
-    return float(stats.kendalltau(one, other).statistic)
+    found = tau_b(one, other)
+    return None if math.isnan(found) else found

@@ -16,7 +16,7 @@ from oche.files import canonical_json, digest
 from oche.judge._comparable import flatten
 from oche.judge._interval import METHODS
 from oche.judge._numbers import COST_UNITS
-from oche.judge._train_protocol import TrainProtocol
+from oche.judge._train_protocol import TrainProtocol, check_fields
 from oche.store.record import Record
 
 SCHEMA = "oche.protocol/1"
@@ -237,10 +237,7 @@ class Protocol:
         Raises:
             UnknownNameError: a field that does not exist.
         """
-        known = [f.name for f in fields(cls)]
-        for key in value:
-            if key not in known:
-                raise unknown("field of a protocol", key, known)
+        check_fields(cls, value, "protocol")
         found = {"name": name, **value}
         for part, make in (("train", TrainProtocol.from_json), ("search", TrainProtocol.from_json)):
             if isinstance(found.get(part), Mapping):
@@ -324,8 +321,5 @@ def _derive_part(part: str, current: Any, changes: Mapping[str, Any]) -> Any:
         raise JudgeError(f"protocol, {part}: got changes of {', '.join(changes)}, but there is no {part}; allowed: give {part}= whole")
     if isinstance(current, TrainProtocol):
         return current.derive(**changes)
-    known = [f.name for f in fields(current)]
-    for key in changes:
-        if key not in known:
-            raise unknown(f"field of a {part}", key, known)
+    check_fields(current, changes, part)
     return replace(current, **changes)

@@ -208,7 +208,8 @@ def tau_b(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray
         raise JudgeError(f"tau: got {len(a)} and {len(b)} architectures; allowed: 3 or more, the same on both sides")
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
-    return float(stats.kendalltau(a, b).statistic)
+    found: Any = stats.kendalltau(a, b)
+    return float(found.statistic)
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,8 @@ def _resampled(table: np.ndarray, seed: int, name: str) -> np.ndarray:
     rows = rng.integers(0, n, (_RESAMPLES, n))
     if n > _ALL_PAIRS:
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.array([stats.kendalltau(*table[drawn].T).statistic for drawn in rows])
+            drawn: list[Any] = [stats.kendalltau(*table[chosen].T) for chosen in rows]
+        return np.array([d.statistic for d in drawn])
     # The sign of every pair of architectures once; a sample is a choice among them.
     signs = [np.sign(c[:, None] - c[None, :]).astype(np.int8) for c in table.T]
     found, chunk = np.empty(_RESAMPLES), max(1, 4_000_000 // n**2)

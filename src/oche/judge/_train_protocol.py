@@ -6,7 +6,7 @@ never a guess. The training loop of this library reads its own `Recipe`; `TrainP
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -20,6 +20,18 @@ RECIPE_FIELDS = (
 )  # fmt: skip
 
 SCHEDULES = ("cosine", "cosine-restarts", "linear", "constant")
+
+
+def check_fields(kind: Any, given: Iterable[str], what: str) -> None:
+    """Refuse names that are no fields of a dataclass.
+
+    Raises:
+        UnknownNameError: a name that does not exist; the nearest one is suggested.
+    """
+    known = [f.name for f in fields(kind)]
+    for key in given:
+        if key not in known:
+            raise unknown(f"field of a {what}", key, known)
 
 
 @dataclass(frozen=True)
@@ -110,10 +122,7 @@ class TrainProtocol:
         Raises:
             UnknownNameError: no such field; the nearest one is suggested.
         """
-        known = [f.name for f in fields(self)]
-        for key in changes:
-            if key not in known:
-                raise unknown("field of a training protocol", key, known)
+        check_fields(type(self), changes, "training protocol")
         if changes and "name" not in changes:
             changes["name"] = f"{self.name.removesuffix('*')}*"
         return replace(self, **changes)
@@ -139,10 +148,7 @@ class TrainProtocol:
         Raises:
             UnknownNameError: a field that does not exist.
         """
-        known = [f.name for f in fields(cls)]
-        for key in value:
-            if key not in known:
-                raise unknown("field of a training protocol", key, known)
+        check_fields(cls, value, "training protocol")
         return cls(**value)
 
     @classmethod

@@ -167,3 +167,15 @@ def test_a_curve_of_the_search_signal_is_not_measured_by_the_random_average():
     mine = [r for i in range(2) for r in runs("search", [90.0], curves={"incumbent valid": [(1, 50.0), (2, 60.0)]}, search_seed=i)]
     (found,) = judge.report(mine, runs("random", [88.0, 89.0])).anytime
     assert (found.metric, found.random_average, found.curves[0].area) == ("valid", None, None)
+
+
+def test_searches_on_a_table_hold_their_incumbents(oche_data):
+    task = oche.tasks.tabular("nasbench201", dataset="cifar10", search=("valid", 12), report=("test", 200))
+    budget = oche.Budget(trials=30)
+    runs = [oche.search("nasbench201", a, task, budget=budget, seeds=3) for a in ("random", "regularized-evolution")]
+    for record in (r for found in runs for r in found.records):
+        (curve,) = record.curves.values()
+        assert curve[0][0] == 1.0 and curve[-1][1] == record.value  # the last incumbent is the pick
+    (found,) = judge.report(*runs, baseline=oche.baseline("nasbench201", task, n="all")).anytime
+    assert (found.axis, found.best_is_exact, found.end) == ("trials", True, 30.0)
+    assert all(c.ticks[-1] == 30.0 for c in found.curves)

@@ -202,11 +202,11 @@ class Report:
             "protocols": [{"task": task, **found} for task, found in self.protocols.items()],
             "summary": [e.to_json() for e in self.entries],
             "rows": [r.to_json() for r in self.rows],
-            "multi": None if self.multi is None else self.multi.to_json(),
-            "anytime": [a.to_json() for a in self.anytime],
-            "fronts": [f.to_json() for f in self.fronts],
+            "multi": None if self.multi is None else _lists(self.multi.to_json()),
+            "anytime": [_lists(a.to_json()) for a in self.anytime],
+            "fronts": [_lists(f.to_json()) for f in self.fronts],
             "checklist": [c.to_json() for c in self.checklist],
-            "studies": [_study(s) for s in self.studies],
+            "studies": [_lists(_study(s)) for s in self.studies],
             "runs": [r.to_json() for r in self.records],
         }
 
@@ -262,6 +262,13 @@ class Report:
 
 def _declared(protocol: Protocol) -> dict[str, Any]:
     return {"name": protocol.name, "hash": protocol.hash, **protocol.to_json()}
+
+
+def _lists(value: Any) -> Any:
+    """The same with lists for tuples, as it is read back from JSON."""
+    if isinstance(value, dict):
+        return {k: _lists(v) for k, v in value.items()}
+    return [_lists(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _study(study: Any) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from oche._pareto import ParetoFront
 from oche.algorithms._units import uniform_mutation, units
 from oche.algorithms.operators._mutators import MAX_REDRAWS
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.loop.pareto import ParetoFront
 from oche.program import DNA, Space
 from oche.program.dna import Gene
 

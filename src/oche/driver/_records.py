@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -9,14 +10,14 @@ from typing import Any
 
 import oche
 from oche import flows
+from oche._pareto import pareto_front
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
 from oche.loop.contracts import Cost, Feedback
-from oche.loop.pareto import pareto_front
 from oche.loop.registry import canonical, parse
 from oche.store.record import Record
-from oche.tasks import architecture
+from oche.tasks import Tabular, architecture
 
 #: Algorithms that others are judged by: random search, and the same number of samples for every query.
 _BASELINES = ("random", "vanilla")
@@ -68,7 +69,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         decisions=root.decisions(dna) if dna is not None else {},
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
-        curves=feedback.curves,
+        curves={**incumbents(job, run), **feedback.curves} if searched else feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
         settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run)},
@@ -97,6 +98,20 @@ def front_of(job: Job, run: Any) -> dict[str, Any]:
         metrics = {name: value if direction == "max" else -value for (name, direction), value in signs}
         front.append({"metrics": metrics, "dna": list(dna.flat), "arch": architecture(root, dna)})
     return {"objectives": objectives, "front": front}
+
+
+def incumbents(job: Job, run: Any) -> dict[str, list[list[float]]]:
+    """The reported metric of the best trial so far, over trials; for tables only, where looking it up afterwards costs nothing."""
+    if not isinstance(job.task, Tabular):
+        return {}
+    root, points, best = job.space.root, [], -math.inf
+    for number, trial in enumerate((t for t in getattr(run, "trials", ()) if t.phase == "search" and t.feedback is not None), start=1):
+        reward = trial.feedback.reward
+        if isinstance(reward, float) and reward > best:
+            best = reward
+            found = job.task.report(architecture(root, job.space.lift(trial.dna)), 0)
+            points.append([float(number), found.metrics[job.task.metric]])
+    return {f"incumbent {job.task.metric} by trials": points} if points else {}
 
 
 def _search_metrics(pick: Any) -> dict[str, float]:

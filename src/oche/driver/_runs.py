@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from oche._pareto import pareto_front
 from oche.driver._equal_cost import equal_trials
 from oche.driver._job import algorithm_text
 from oche.errors import ArgumentError, BudgetError
 from oche.loop import WeightSharingRun
 from oche.loop.contracts import Budget, Cost
-from oche.loop.pareto import pareto_front
 from oche.program import DNA, Space
 from oche.store.record import Record
 from oche.tasks import architecture, final_arguments

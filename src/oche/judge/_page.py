@@ -10,11 +10,11 @@ from markupsafe import Markup
 from oche import __version__
 from oche.judge import _numbers as numbers
 from oche.judge._cell_graph import program_picture
+from oche.judge._comparable import flatten
 from oche.judge._curve_plot import curve_names, curve_plot
 from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._forest_plot import forest_plot
 from oche.judge._grouping import Group, dataset_name
-from oche.judge._protocols import flatten
 from oche.judge._row import Row
 from oche.judge._scatter_plot import scatter_plot
 from oche.judge._sentences import headline
@@ -160,7 +160,7 @@ def _improvement(row: Row | None) -> str:
 def _strips(report: Report, colors: dict[str, int], decimals: int) -> list[tuple[str, Markup]]:
     found = []
     for place in dict.fromkeys(g.place for g in report.groups):
-        groups = [g for g in report.groups if g.place == place and g.done]
+        groups = [g for g in report.groups if g.place == place and (g.population or len(g.done) > 1)]
         if all(g.role == "baseline" for g in groups):
             continue
         several_spaces = len({g.first.space for g in report.groups if g.first.task == place[0]}) > 1

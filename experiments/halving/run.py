@@ -62,7 +62,7 @@ def curves(path: Path) -> dict[str, dict[str, Any]]:
         reports = Curve()
         task.evaluate(child, seed=i, reports=reports)
         test = training.score(child, task.data, "test")
-        found[",".join(map(str, dna.flat))] = {"valid": [round(v, 4) for _, v in reports.points], "test": round(test, 4)}
+        found[",".join(map(str, dna.flat))] = {"valid": [round(v, 4) for _, v in reports.curve], "test": round(test, 4)}
         if i % 16 == 15:
             logging.info("%d of %d children, %.0f processor seconds", i + 1, space.size, time.process_time() - begin)
             with atomic(path) as temporary:

@@ -125,7 +125,9 @@ def rows(budget: int, arms: dict[str, dict[str, np.ndarray]]) -> list[str]:
     """One line per arm."""
     reference = arms["random"]["regret"]
     others = {name: found["regret"] - reference for name, found in arms.items() if name != "random"}
-    adjusted = dict(zip(others, oche.judge.holm([float(ttest_1samp(d, 0).pvalue) for d in others.values()]), strict=True))
+    # An arm that is random search itself (evolution before its population is full) has no spread to test.
+    tested = [float(ttest_1samp(d, 0).pvalue) if d.any() else 1.0 for d in others.values()]
+    adjusted = dict(zip(others, oche.judge.holm(tested), strict=True))
     lines = [f"{budget} epochs"]
     for name, found in arms.items():
         line = f"  {name:30} {shown(found['regret'])}  {found['epochs'].mean():.0f} epochs"

@@ -14,9 +14,14 @@ import oche
 from oche import seeds
 from oche.algorithms import ASHA, Hyperband, SuccessiveHalving, get
 from oche.errors import ArgumentError, SpaceError
+from oche.loop.asktell_run import AskTellRun
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
+from oche.loop.engine import Engine
+from oche.loop.executors.serial import Serial
+from oche.loop.run import Plan
 from oche.loop.rungs import hyperband
-from oche.testing.spaces import space
+from oche.loop.workbench import Workbench
+from oche.testing.spaces import ScoreTask, space
 
 LINE = {"x": oche.floatv(0.0, 1.0)}
 
@@ -282,3 +287,21 @@ def test_an_impossible_constraint_ends_with_an_error() -> None:
             constraint={"where": lambda child: False, "attempts": 50},
             progress=False,
         )
+
+
+RECORDED = {
+    "successive-halving?max=9": "101114 102310 332411 211422 102420 413234 142434 340012 240211 211422+3 101114+3 340012+3 211422+9 100144",
+    "hyperband?max=9": "101114 102310 332411 211422 102420 413234 142434 340012 240211 211422+3 101114+3 340012+3 211422+9 100144+3",
+    "asha?max=9": "101114 102310 332411 101114+3 102420 413234 142434 142434+3 240211 431432 211224 211224+3 101114+9 100144",
+}
+
+
+@pytest.mark.parametrize("text", RECORDED)
+def test_the_first_proposals_are_as_recorded(text: str) -> None:
+    # A change here changes everybody's results: it needs a line in the change log.
+    on = space("categorical")
+    plan = Plan(0, Budget(trials=14))
+    run = AskTellRun(on, get(text), plan, plan.open(AskTellRun.kind, None))
+    Engine([run], Serial(), Workbench(on, ScoreTask()), quiet=True).run()
+    steps = [(t.dna.flat, t.proposal.info["fidelity"]) for t in run.trials]
+    assert " ".join("".join(map(str, flat)) + (f"+{step}" if step > 1 else "") for flat, step in steps) == RECORDED[text]

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 Program = Annotated[str, typer.Argument(help="file.py:Name, or the name of a space ('oche list spaces').", metavar="PROGRAM")]
+Channels = Annotated[int | None, typer.Option("--channels", help="Argument 'channels' of the program: its width.", min=1)]
+Cells = Annotated[int | None, typer.Option("--cells", help="Argument 'cells' of the program: its depth.", min=1)]
 AlgorithmText = Annotated[
     str | None, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")
 ]

@@ -63,6 +63,8 @@ class Plan:
 def command(
     context: typer.Context,
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
@@ -100,12 +102,12 @@ def command(
     """
     from oche import flows
     from oche.cli import _results as results
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
 
     output = Output(as_json, quiet)
     if equal not in ("work", "cpu_seconds"):
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
-    space, source = load_space(program)
+    space, source = load_space(sized(program, channels=channels, cells=cells))
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     divided = flows.get(flow)
     made = compose.task(task, data, recipe, search_recipe, final, device, objectives)

@@ -14,7 +14,7 @@ from oche.loop.contracts import Budget, Cost
 from oche.loop.pareto import pareto_front
 from oche.program import DNA, Space
 from oche.store.record import Record
-from oche.tasks import architecture
+from oche.tasks import architecture, final_arguments
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Runs(Sequence[Any]):
         record = max(done, key=lambda r: r.metrics.get("valid", float("-inf")))
         root = self.space.root
         assert record.dna is not None
-        return Found(root, DNA(record.dna, root.fingerprint), record, getattr(self.task, "final", {}))
+        return Found(root, DNA(record.dna, root.fingerprint), record, final_arguments(root, getattr(self.task, "final", {})))
 
     def equal_budget(self) -> Budget:
         """The budget with which random search spends as much as these runs did, always the same for the same runs.

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = attach(
         "Resolution": "oche.judge._resolution:Resolution",
         "Row": "oche.judge._row:Row",
         "compare": "oche.judge._compare:compare",
+        "draw_program": "oche.judge._cell_graph:draw_program",
         "expected_best": "oche.judge._expected_best:expected_best",
         "holm": "oche.judge._holm:holm",
         "minimum_detectable": "oche.judge._power:minimum_detectable",

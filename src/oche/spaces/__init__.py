@@ -5,6 +5,7 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "darts": "oche.spaces.darts",
         "find_tables": "oche.spaces._registry:find_tables",
         "get": "oche.spaces._registry:get",
         "import_table": "oche.spaces._registry:import_table",

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 from oche.errors import SpaceError
 from oche.loop.contracts import Cost, Feedback, Problem
 from oche.program import DNA, Space
-from oche.tasks._children import architecture, fitting_arguments, merged
+from oche.tasks._children import architecture, final_arguments, fitting_arguments, merged
 
 if TYPE_CHECKING:
     from oche.training import Recipe
@@ -101,8 +101,9 @@ class Classification:
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
         """The network of a point, with fresh weights."""
-        arguments = {**space.arguments, **(self.final if final else {})}
-        built = space.build(dna, seed=seed, **(self.final if final else {}))
+        changed = final_arguments(space, self.final) if final else {}
+        arguments = {**space.arguments, **changed}
+        built = space.build(dna, seed=seed, **changed)
         from torch import nn
 
         if not isinstance(built, nn.Module):

@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oche import files, seeds
 from oche.errors import ResumeError, TrainingError
 from oche.loop import Cost
+from oche.networks import set_progress
 from oche.training._batches import batches, n_batches
+from oche.training._loss import cross_entropy, scores
 from oche.training._recipe import Recipe
 from oche.training._schedule import cosine
 from oche.training.data import DataSet
@@ -115,12 +116,13 @@ def _epoch(
     lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs)
     for group in optimizer.param_groups:
         group["lr"] = lr
+    set_progress(model, epoch / recipe.epochs)
     total, correct, count = 0.0, 0, 0
     # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards.
     with seeds.building(seeds.derive(seed, "forward", epoch)):
         for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device)):
-            logits = model(x)
-            loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            output = model(x)
+            loss = cross_entropy(output, y, recipe.label_smoothing)
             value = loss.item()
             _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
             optimizer.zero_grad(set_to_none=True)
@@ -129,7 +131,7 @@ def _epoch(
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
             optimizer.step()
             total += value * len(y)
-            correct += int((logits.argmax(1) == y).sum())
+            correct += int((scores(output).argmax(1) == y).sum())
             count += len(y)
     return Epoch(epoch, lr, total / count, 100 * correct / count)
 

@@ -140,7 +140,7 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     path: Path | None,
 ) -> Epoch:
-    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs)
+    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs, recipe.power)
     for group in optimizer.param_groups:
         group["lr"] = lr
     set_progress(model, epoch / recipe.epochs)

@@ -26,6 +26,16 @@ registry.register(
 registry.register("dedup", "oche.algorithms.dedup:Dedup", "another algorithm without duplicates: 'dedup?inner=regularized-evolution'")
 registry.register("reinforce", "oche.algorithms.reinforce:Reinforce", "logits for every decision, moved by the advantage; cost targets")
 registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
+for _name, _summary in (
+    ("tpe", "Optuna: densities of good and of other points; 'optuna:tpe?multivariate=true'"),
+    ("gp", "Optuna: a Gaussian process"),
+    ("cmaes", "Optuna: CMA-ES for numbers, independent suggestions for the rest"),
+    ("nsgaii", "Optuna: NSGA-II, several objectives"),
+    ("nsgaiii", "Optuna: NSGA-III, several objectives"),
+    ("random", "Optuna: independent random points"),
+    ("qmc", "Optuna: a quasi-random sequence"),
+):
+    registry.register(f"optuna:{_name}", "oche.algorithms.optuna_sampler:OptunaSampler", _summary, sampler=_name)
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
@@ -55,6 +65,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
         "OneShot": "oche.algorithms.one_shot:OneShot",
+        "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
         "ParetoFront": "oche.loop.pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
         "Plan": "oche.algorithms.one_shot_plan:Plan",

@@ -65,7 +65,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         curves=feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings=_settings(plan, job, pick, run.seed if not searched else None),
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_facts(run)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -125,6 +125,12 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None
     return settings
+
+
+def _facts(run: Any) -> dict[str, Any]:
+    """What the algorithm says of how it worked, where it has `facts()`, a dict of JSON values."""
+    say = getattr(getattr(run, "algorithm", None), "facts", None)
+    return dict(say()) if say is not None else {}
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:

@@ -39,6 +39,12 @@ MaxMacs = Annotated[int | None, typer.Option("--max-macs", help="Only members wi
 Where = Annotated[
     str | None, typer.Option("--where", help="Only members for which file.py:function holds; '?of=decisions' passes labels by key.")
 ]
+WarmStart = Annotated[
+    str | None, typer.Option("--warm-start", help="Trials made before, learned first: 'runs.db', 'runs.db:NAME' or a CSV file.")
+]
+PriorText = Annotated[
+    str | None, typer.Option("--prior", help="JSON file of beliefs about good values, e.g. 'prior.json?confidence=high'.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables; only the result in one line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, check everything that can be checked, do nothing.")]

@@ -36,6 +36,8 @@ class Plan:
     equal: str = "work"
     constraint: Any = None
     flow: str | None = None
+    warm_start: str | None = None
+    prior: Any = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -57,6 +59,8 @@ class Plan:
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
             **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
+            **({"warm_start": self.warm_start} if self.warm_start is not None else {}),
+            **({"prior": self.prior.describe()} if self.prior is not None else {}),
         }
 
 
@@ -90,6 +94,8 @@ def command(
     max_params: option.MaxParams = None,
     max_macs: option.MaxMacs = None,
     where: option.Where = None,
+    warm_start: option.WarmStart = None,
+    prior: option.PriorText = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -117,11 +123,13 @@ def command(
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint"),
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint" or bool(warm_start or prior)),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
         compose.constraint(max_params, max_macs, where, made),
         flow,
+        warm_start,
+        compose.prior(prior, space),
     )
     if dry_run:
         described = plan.describe()
@@ -148,6 +156,7 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
     searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    searching |= {"warm_start": plan.warm_start, "prior": plan.prior}
     runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None
     if plan.members:

@@ -27,10 +27,14 @@ _SIZE_METRICS = ("params", "macs")
 
 def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
     text = algorithm_text(algorithm)
-    joint = job.flow.name == "joint"
+    joint = job.flow.name == "joint" and not job.helped()
     found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
-    if not joint:
+    if job.flow.name != "joint":
         text = f"{text} in {flows.text(job.flow)}"
+    if job.known is not None and kind is None:
+        text = f"{text} after {len(job.known.trials)} known trials"
+    if job.prior is not None and kind is None:
+        text = f"{text} with a prior"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)

@@ -27,8 +27,13 @@ def check_learns(algorithm: AskTell) -> None:
     Raises:
         ArgumentError: the algorithm has no such method.
     """
+    if hasattr(algorithm, "advance"):
+        raise ArgumentError(
+            f"algorithm {type(algorithm).__name__}: got trials that it did not ask for (a warm start or a prior), and it shares weights; "
+            "allowed: algorithms that propose points, for example 'regularized-evolution'"
+        )
     if not hasattr(algorithm, "learn"):
         raise ArgumentError(
             f"algorithm {type(algorithm).__name__}: got trials that it did not ask for; allowed: an algorithm with `learn`, for example "
-            "random, regularized-evolution or reinforce"
+            "random, regularized-evolution, cma-es or optuna:tpe"
         )

@@ -14,11 +14,13 @@ from typing import Any
 
 from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SkipTrial, SpaceError
 from oche.loop.asktell_run import AskTellRun
-from oche.loop.constraints import Constraint, as_constraint, constrained
+from oche.loop.constraints import as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.gates import Policy
+from oche.loop.priors import as_prior, with_prior
 from oche.loop.registry import canonical, parse
 from oche.loop.run import Plan, Trial
+from oche.loop.warm_start import known_trials, warm_started
 from oche.loop.workbench import as_factory, as_feedback, skipped
 from oche.program import Space, as_space
 from oche.store.store import BaseStore, as_store
@@ -145,6 +147,8 @@ def sample(
     where: Any = None,
     constraint: Any = None,
     early_stopping: Policy | None = None,
+    warm_start: Any = None,
+    prior: Any = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -160,6 +164,8 @@ def sample(
         constraint: What children must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             yielded and do not count.
         early_stopping: Gates, see `oche.loop.gates.Gates`; `feedback.should_stop()` then answers from the reported `reward`.
+        warm_start: Trials that were made before, which the algorithm learns first, see `oche.loop.known_trials`; not among the `n`.
+        prior: Beliefs about good values by key, or a JSON file with them, see `oche.loop.Prior`.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -183,20 +189,21 @@ def sample(
         raise ArgumentError(f"n: got {n!r}; allowed: a whole number above 0")
     opened = as_store(store)
     limits = as_constraint(constraint)
-    plan = _plan(found, algorithm, n, seed, name, limits, early_stopping)
+    beliefs, known = as_prior(prior), known_trials(warm_start, found, opened, name or "")
+    told = {"constraint": limits, "warm_start": known, "prior": beliefs}
+    plan = _plan(found, algorithm, n, seed, name, {k: v.describe() for k, v in told.items() if v is not None}, early_stopping)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
-    run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
+    helped = constrained(with_prior(warm_started(as_factory(algorithm)(), known), beliefs), limits)
+    run = AskTellRun(found, helped, plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
     return _loop(run, opened if opened is not store else None, early_stopping)
 
 
 def _plan(
-    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None, policy: Policy | None
+    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, told: Mapping[str, Any], policy: Policy | None
 ) -> Plan:
     text = describe_algorithm(algorithm)
-    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text}
-    if limits is not None:
-        settings["constraint"] = limits.describe()
+    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text, **told}
     if policy is not None:
         settings["early_stopping"] = repr(policy)
     return Plan(seed, Budget(trials=n) if n is not None else None, settings, name or f"{space.name}/{text}")
@@ -215,7 +222,7 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
                 f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
                 "choose another name"
             )
-        for part in ("constraint", "early_stopping"):
+        for part in ("constraint", "early_stopping", "warm_start", "prior"):
             if old.get(part) != new.get(part):
                 raise ResumeError(
                     f"name {plan.name!r}: got {part.replace('_', ' ')} {new.get(part)}; allowed: {old.get(part)}, as at its start; "

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -138,20 +140,22 @@ class Prior:
 
     def _candidates(self, p: Point, k: int, rng: np.random.Generator) -> list[int]:
         belief = self.beliefs.get(p.key)
-        weights = np.zeros(p.n)
-        if belief is not None:
-            for label, weight in belief.weights.items():
-                weights[p.labels.index(label)] = weight
-        left, genes = np.ones(p.n), []
+        weights = [belief.weights.get(label, 0.0) for label in p.labels] if belief is not None else []
+        left, genes = [1.0] * p.n, []
         for _ in range(k):
-            believed = weights * left
-            follows = belief is not None and believed.any() and rng.random() < belief.confidence
-            probabilities = believed if follows else left
-            gene = int(rng.choice(p.n, p=probabilities / probabilities.sum()))
+            believed = [w * free for w, free in zip(weights, left, strict=True)] if belief is not None else []
+            follows = belief is not None and any(believed) and rng.random() < belief.confidence
+            gene = _weighted(believed if follows else left, rng)
             genes.append(gene)
             if p.distinct:
                 left[gene] = 0.0
         return sorted(genes) if p.is_sorted else genes
+
+
+def _weighted(weights: Sequence[float], rng: np.random.Generator) -> int:
+    """An index drawn by weight."""
+    reached = list(accumulate(weights))
+    return bisect_right(reached, float(rng.random()) * reached[-1], hi=max(i for i, w in enumerate(weights) if w))
 
 
 def _belief(key: str, value: Any, confidence: str | float) -> Belief:

@@ -74,6 +74,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Reinforce": "oche.algorithms.reinforce:Reinforce",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
+        "export_studies": "oche.algorithms.optuna_studies:export_studies",
         "hypervolume": "oche.loop.pareto:hypervolume",
         "non_dominated_sort": "oche.loop.pareto:non_dominated_sort",
         "operators": "oche.algorithms.operators",

@@ -24,20 +24,21 @@ class Parameters:
 
     Args:
         space: The space.
+        leave_text: Whether decisions that are text are left out; `read` then gives None for them.
 
     Raises:
         ArgumentError: a decision is text, which no sampler of Optuna can propose.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, leave_text: bool = False) -> None:
         for p in space.points:
-            if p.kind == "text":
+            if p.kind == "text" and not leave_text:
                 raise ArgumentError(
                     f"samplers of Optuna on space {space.name!r}: got choice {p.key!r} of kind {p.choice!r}; allowed: choices between "
                     "candidates, floatv and intv; use 'regularized-evolution'"
                 )
         self.space = space
-        self._seats = {unit.seats[0]: unit.seats for unit in units(space)}
+        self._seats = {unit.seats[0]: unit.seats for unit in units(space) if unit.point.kind != "text"}
         self._distributions = {seat: self._distribution(seat, slot) for s in self._seats.values() for slot, seat in enumerate(s)}
 
     def read(self, take: Take) -> tuple[Gene, ...]:

@@ -55,7 +55,7 @@ class OptunaSampler:
     """
 
     def __init__(self, sampler: str | Callable[[int], Any] = "tpe", **settings: Any) -> None:
-        _check_installed(sampler)
+        check_installed(sampler)
         self.sampler, self._given = sampler, settings
         self.name = f"optuna:{sampler if isinstance(sampler, str) else getattr(sampler, '__qualname__', type(sampler).__name__)}"
         self._check()
@@ -130,7 +130,7 @@ class OptunaSampler:
         import optuna
 
         self._storage = optuna.storages.InMemoryStorage()
-        with _quiet():
+        with quiet():
             direction = optuna.study.StudyDirection.MAXIMIZE
             self._study_id = self._storage.create_new_study([direction] * objectives, study_name=self._space.name)
             self.study = optuna.study.Study(self._space.name, self._storage, sampler=self._make(0, 0))
@@ -324,7 +324,12 @@ def _keep_search_space(old: Any, new: Any) -> Any:
     return new
 
 
-def _check_installed(sampler: Any) -> None:
+def check_installed(sampler: Any) -> None:
+    """Stop early where Optuna, or what a sampler of it needs, is missing.
+
+    Raises:
+        MissingExtraError: it is.
+    """
     needed = ("optuna", "cmaes") if sampler == "cmaes" else ("optuna",)
     for package in needed:
         if importlib.util.find_spec(package) is None:
@@ -332,7 +337,7 @@ def _check_installed(sampler: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna says on stderr that a study was created; a search in the background does not."""
     import optuna
 

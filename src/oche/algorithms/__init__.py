@@ -25,6 +25,15 @@ registry.register(
 )
 registry.register("dedup", "oche.algorithms.dedup:Dedup", "another algorithm without duplicates: 'dedup?inner=regularized-evolution'")
 registry.register("reinforce", "oche.algorithms.reinforce:Reinforce", "logits for every decision, moved by the advantage; cost targets")
+registry.register(
+    "successive-halving",
+    "oche.algorithms.successive_halving:SuccessiveHalving",
+    "many points for a few epochs, the best 1/eta for longer: 'successive-halving?min=1&eta=3'",
+)
+registry.register("hyperband", "oche.algorithms.hyperband:Hyperband", "brackets of successive halving: 'hyperband?max=81&eta=3'")
+registry.register(
+    "asha", "oche.algorithms.asha:ASHA", "successive halving without waiting; any source of points: 'asha?inner=regularized-evolution'"
+)
 registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
 for _name, _summary in (
     ("tpe", "Optuna: densities of good and of other points; 'optuna:tpe?multivariate=true'"),
@@ -61,9 +70,11 @@ def names() -> list[str]:
 __getattr__, __dir__, _lazy_names = attach(
     __name__,
     {
+        "ASHA": "oche.algorithms.asha:ASHA",
         "CMAES": "oche.algorithms.cma_es:CMAES",
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
+        "Hyperband": "oche.algorithms.hyperband:Hyperband",
         "OneShot": "oche.algorithms.one_shot:OneShot",
         "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
         "ParetoFront": "oche.loop.pareto:ParetoFront",
@@ -72,6 +83,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
         "Reinforce": "oche.algorithms.reinforce:Reinforce",
+        "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
         "export_studies": "oche.algorithms.optuna_studies:export_studies",

@@ -116,7 +116,7 @@ def _trial(row: TrialRow, flat: tuple[Any, ...], measures: Sequence[MeasureRow],
     feedback = feedback_of(row)
     reward = feedback.reward
     values = None if reward is None else list(reward) if isinstance(reward, tuple) else [reward]
-    curve = {}
+    curve = {int(step): float(value) for step, value in feedback.curves.get("reward", ()) if float(step).is_integer()}
     for measure in measures:
         numbers = json.loads(measure.metrics)
         # Steps of Optuna are whole numbers, and each has one value.

@@ -21,20 +21,25 @@ from oche.tasks import architecture
 #: Algorithms that others are judged by: random search, and the same number of samples for every query.
 _BASELINES = ("random", "vanilla")
 
+#: What the loop reads in the info of a proposal; no measurements.
+_INFO = ("first", "need", "previous", "continues", "rung", "bracket")
+
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")
 
 
-def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
+def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None) -> Any:
     text = algorithm_text(algorithm)
-    joint = job.flow.name == "joint" and not job.helped()
-    found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
+    plain = job.flow.name == "joint" and policy is None and not job.helped()
+    found = kind or ("random_search" if plain and canonical(parse(text)[0]) in _BASELINES else "search")
     if job.flow.name != "joint":
         text = f"{text} in {flows.text(job.flow)}"
     if job.known is not None and kind is None:
         text = f"{text} after {len(job.known.trials)} known trials"
     if job.prior is not None and kind is None:
         text = f"{text} with a prior"
+    if policy is not None:
+        text = f"{text} with {policy if isinstance(policy, str) else repr(policy)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)
@@ -69,7 +74,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         curves=feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_facts(run)},
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -101,7 +106,8 @@ def _search_metrics(pick: Any) -> dict[str, float]:
     """The search signal of the pick, as `valid`, whichever kind of search it was; with shared weights, their score in percent."""
     if pick is None:
         return {}
-    found = {k: float(v) for k, v in pick.proposal.info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    info = {k: v for k, v in pick.proposal.info.items() if k not in _INFO}
+    found = {k: float(v) for k, v in info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     feedback = pick.feedback if pick.phase == "search" else None
     if feedback is not None and feedback.ok:
         found.update(feedback.metrics)
@@ -135,6 +141,12 @@ def _facts(run: Any) -> dict[str, Any]:
     """What the algorithm says of how it worked, where it has `facts()`, a dict of JSON values."""
     say = getattr(getattr(run, "algorithm", None), "facts", None)
     return dict(say()) if say is not None else {}
+
+
+def _stopping(plan: Plan, run: Any) -> dict[str, Any]:
+    """The policy of early stopping, and how many trials it stopped; nothing without one."""
+    policy = plan.settings.get("early_stopping")
+    return {"early_stopping": policy, "stopped": run.watcher.stopped} if policy is not None else {}
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:

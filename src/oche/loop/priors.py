@@ -231,6 +231,11 @@ class Guided:
 
     def __init__(self, algorithm: AskTell, prior: Prior) -> None:
         check_learns(algorithm)
+        if getattr(algorithm, "multi_fidelity", False):
+            raise ArgumentError(
+                f"prior: got algorithm {type(algorithm).__name__}, which comes back to its points; allowed: a prior with algorithms that "
+                "evaluate a point once"
+            )
         self.algorithm = algorithm
         self.prior = prior
 

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "KnownTrials": "oche.loop.warm_start:KnownTrials",
         "Limits": "oche.loop.executors.base:Limits",
         "MedianPolicy": "oche.loop.stopping:MedianPolicy",
+        "OptunaPruner": "oche.loop.optuna_pruners:OptunaPruner",
         "Plan": "oche.loop.run:Plan",
         "Policy": "oche.loop.gates:Policy",
         "Prior": "oche.loop.priors:Prior",

@@ -71,9 +71,10 @@ def _names(rows: Sequence[RunRow]) -> list[str]:
 
 def _storage(target: str) -> Any:
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 
     if target.endswith((".log", ".journal")) and "://" not in target:
-        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(target))
+        return optuna.storages.JournalStorage(JournalFileBackend(target))
     url = target if "://" in target else f"sqlite:///{Path(target).absolute()}"
     try:
         with quiet():
@@ -95,7 +96,7 @@ def _write(storage: Any, name: str, saved: Saved, parameters: Parameters) -> Non
         measures.setdefault((row.proposal, row.replicate), []).append(row)
     try:
         with quiet():
-            study = optuna.create_study(storage=storage, study_name=name, directions=["maximize"] * objectives)
+            study = optuna.create_study(storage=storage, study_name=name, directions=[optuna.study.StudyDirection.MAXIMIZE] * objectives)
     except optuna.exceptions.DuplicatedStudyError as error:
         raise ArgumentError(f"export: got study {name!r}, which is there already; allowed: a new file, or another database") from error
     for key, value in _of_run(saved.run).items():

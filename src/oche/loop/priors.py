@@ -21,7 +21,7 @@ import numpy as np
 
 from oche.errors import ArgumentError, unknown
 from oche.loop.contracts import AskTell, Budget, Feedback, Proposal
-from oche.loop.learning import check_learns
+from oche.loop.learning import Helped
 from oche.program import DNA, Space
 from oche.program.dna import Gene
 from oche.program.layout import Point
@@ -218,7 +218,7 @@ def as_prior(value: Any) -> Prior | None:
     return Prior(beliefs, **settings)
 
 
-class Guided:
+class Guided(Helped):
     """An algorithm whose first proposals come from a prior, ever fewer of them.
 
     Args:
@@ -226,24 +226,17 @@ class Guided:
         prior: The prior.
 
     Raises:
-        ArgumentError: the algorithm cannot learn trials that it did not ask for.
+        ArgumentError: the algorithm evaluates points again, at another fidelity.
     """
 
     def __init__(self, algorithm: AskTell, prior: Prior) -> None:
-        check_learns(algorithm)
+        super().__init__(algorithm)
         if getattr(algorithm, "multi_fidelity", False):
             raise ArgumentError(
                 f"prior: got algorithm {type(algorithm).__name__}, which comes back to its points; allowed: a prior with algorithms that "
                 "evaluate a point once"
             )
-        self.algorithm = algorithm
         self.prior = prior
-
-    def __getattr__(self, name: str) -> Any:
-        # Settings and marks such as `finite` are the algorithm's. Private names are looked up while copying.
-        if name.startswith("_") or name == "algorithm":
-            raise AttributeError(name)
-        return getattr(self.algorithm, name)
 
     def setup(self, space: Space, rng: np.random.Generator, budget: Budget | None = None) -> None:
         """Start on `space`.
@@ -291,13 +284,9 @@ class Guided:
             if left > 1:
                 self._open[number] = (whose, left - 1)
             if isinstance(whose, DNA):
-                self.algorithm.learn(whose, feedback)  # type: ignore[attr-defined]
+                self.learn(whose, feedback)
             else:
                 self.algorithm.tell([(whose, feedback)])
-
-    def learn(self, dna: DNA, feedback: Feedback) -> None:
-        """Pass a trial on that was not asked for."""
-        self.algorithm.learn(dna, feedback)  # type: ignore[attr-defined]
 
     def state(self) -> dict[str, Any]:
         """The algorithm's state, and the numbers."""
@@ -312,10 +301,9 @@ class Guided:
         self._open = {int(i): (whose, int(left)) for i, whose, left in points}
         self.algorithm.load(state["algorithm"])
 
-    def facts(self) -> dict[str, Any]:
-        """What a record says: the beliefs, and how many proposals were drawn from them."""
-        own = getattr(self.algorithm, "facts", dict)()
-        return {**own, "prior": {"beliefs": self.prior.describe(), "drawn": self._drawn}}
+    def help(self) -> dict[str, Any]:
+        """The beliefs, and how many proposals were drawn from them."""
+        return {"prior": {"beliefs": self.prior.describe(), "drawn": self._drawn}}
 
 
 def with_prior(algorithm: Any, prior: Prior | None) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from oche.errors import ArgumentError, OcheError, StoreError
 from oche.files import digest
 from oche.loop.contracts import AskTell, Budget, Feedback, Proposal
-from oche.loop.learning import check_learns
+from oche.loop.learning import Helped
 from oche.loop.rows import feedback_of
 from oche.program import DNA, Space
 from oche.store.record import Record
@@ -203,7 +203,7 @@ def _row_dna(row: Mapping[str, Any], space: Space) -> DNA:
 # -- the algorithm's side --------------------------------------------------------------------------------------------------
 
 
-class WarmStarted:
+class WarmStarted(Helped):
     """An algorithm that knows some trials before its first ask.
 
     Its state holds what it learned, so a resumed run does not need the trials again; they belong to the run's identity all the same.
@@ -211,21 +211,11 @@ class WarmStarted:
     Args:
         algorithm: An ask-and-tell algorithm with `learn`.
         known: The trials.
-
-    Raises:
-        ArgumentError: the algorithm cannot learn trials that it did not ask for.
     """
 
     def __init__(self, algorithm: AskTell, known: KnownTrials) -> None:
-        check_learns(algorithm)
-        self.algorithm = algorithm
+        super().__init__(algorithm)
         self.known = known
-
-    def __getattr__(self, name: str) -> Any:
-        # Settings and marks such as `finite` are the algorithm's. Private names are looked up while copying.
-        if name.startswith("_") or name == "algorithm":
-            raise AttributeError(name)
-        return getattr(self.algorithm, name)
 
     def setup(self, space: Space, rng: np.random.Generator, budget: Budget | None = None) -> None:
         """Start on `space`, and learn what is known."""
@@ -235,7 +225,7 @@ class WarmStarted:
             # An algorithm that forgets the oldest is left with the best.
             trials = tuple(sorted(trials, key=lambda t: t[1].scalar if t[1].ok else -math.inf))
         for dna, feedback in trials:
-            self.algorithm.learn(dna, feedback)  # type: ignore[attr-defined]
+            self.learn(dna, feedback)
 
     def ask(self, n: int) -> list[Proposal]:
         """Proposals of the algorithm."""
@@ -253,10 +243,9 @@ class WarmStarted:
         """Continue from `state`."""
         self.algorithm.load(state)
 
-    def facts(self) -> dict[str, Any]:
-        """What a record says."""
-        own = getattr(self.algorithm, "facts", dict)()
-        return {**own, "warm_start": {**self.known.describe(), "source": self.known.source}}
+    def help(self) -> dict[str, Any]:
+        """How many trials it knew, and where they came from."""
+        return {"warm_start": {**self.known.describe(), "source": self.known.source}}
 
 
 def warm_started(algorithm: Any, known: KnownTrials | None) -> Any:

@@ -58,7 +58,7 @@ def arm(text: str) -> None:
         return found
 
     AskTellRun.notify = notified  # type: ignore[method-assign]
-    training.fit = fitted
+    training.fit = fitted  # type: ignore[attr-defined] - its names load lazily
 
 
 if __name__ == "__main__":

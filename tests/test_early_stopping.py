@@ -230,7 +230,7 @@ def test_a_loop_of_one_s_own_gets_fidelities() -> None:
             step += 1
             feedback.report(child["x"] * (1 - 2.0**-step), step)
         feedback(child["x"])
-        assert feedback.feedback.status == "done" and step == feedback.fidelity
+        assert feedback.feedback is not None and feedback.feedback.status == "done" and step == feedback.fidelity
     assert steps == [(0, 1, True)] * 9 + [(1, 3, False)] * 3 + [(3, 9, False)]
 
 

@@ -1,4 +1,4 @@
-"""The program: a network for digits with four choices between four operations, 256 children."""
+"""The program: a network for digits with three choices between four operations, 64 children."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ OPS = {
 
 
 class Net(nn.Module):
-    """Stem, four chosen operations, mean over the image, linear classifier."""
+    """Stem, three chosen operations, mean over the image, linear classifier."""
 
     def __init__(self, channels: int = 8, in_channels: int = 1, classes: int = 10) -> None:
         super().__init__()
         self.stem = nn.Conv2d(in_channels, channels, 3, padding=1)
-        self.body = nn.Sequential(*[oche.oneof(OPS, name=f"op{i}", channels=channels) for i in range(4)])
+        self.body = nn.Sequential(*[oche.oneof(OPS, name=f"op{i}", channels=channels) for i in range(3)])
         self.head = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:

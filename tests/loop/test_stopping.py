@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oche.errors import ArgumentError, UnknownNameError
-from oche.loop import Gates, HalvingPolicy, HyperbandPolicy, MedianPolicy, Policy, Reports, TrialCurve, Watch, as_policy
-from oche.loop.gates import ByRank, ByValue, Curve
+from oche.loop import Gates, HalvingPolicy, HyperbandPolicy, MedianPolicy, as_policy
+from oche.loop.gates import ByRank, ByValue, Curve, Policy
+from oche.loop.reports import Reports, TrialCurve, Watch
 from oche.loop.rungs import hyperband
 from oche.loop.sampling import sample
 from oche.loop.stopping import registry

@@ -6,12 +6,12 @@ import pickle
 from pathlib import Path
 
 import pytest
+from tests.tinynet import TinyNet
 
 import oche
 from oche.errors import ArgumentError
 from oche.loop import Evaluate, HalvingPolicy, Reports, Watch, Workbench, takes_reports
 from oche.program import Space
-from tests.tinynet import TinyNet
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_table_gives_what_it_knows_and_charges_each_training(oche_data: Path) 
     assert long.reward == task.evaluate(cell, 0).reward and long.cost.epochs == 200
     stopped = Reports(Watch(policy=HalvingPolicy(min=12, eta=2), history=(((12, 100.0),),) * 3))  # type: ignore[arg-type]
     assert task.evaluate(cell, 0, reports=stopped).cost.epochs == 12 and stopped.stopped
-    with pytest.raises(ArgumentError, match="got 13 epochs.*allowed: 12, 200"):
+    with pytest.raises(ArgumentError, match=r"got 13 epochs.*allowed: 12, 200"):
         task.evaluate(cell, 0, reports=Reports(Watch(fidelity=13)))
 
 

@@ -126,7 +126,7 @@ class Reports:
         return self.watch.policy is not None or self.watch.fidelity is not None
 
     @property
-    def points(self) -> tuple[tuple[float, float], ...]:
+    def curve(self) -> tuple[tuple[float, float], ...]:
         """The reports so far, (step, value)."""
         return tuple(self._points)
 
@@ -170,6 +170,6 @@ class Reports:
             return False
         policy = self.watch.policy
         if policy is not None and not self.stopped:
-            curve = TrialCurve(self.points, self.watch.number)
+            curve = TrialCurve(self.curve, self.watch.number)
             self.stopped = policy.verdict(curve, self.watch.history) is True
         return self.stopped or (self.fidelity is not None and self._points[-1][0] >= self.fidelity)

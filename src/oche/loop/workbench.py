@@ -171,8 +171,8 @@ def load_state(path: str) -> Any:
 
 def reported(feedback: Feedback, reports: Reports) -> Feedback:
     """The feedback of an evaluation with its curve, and with the status `stopped` where a policy ended it."""
-    if reports.points and "reward" not in feedback.curves:
-        feedback = replace(feedback, curves={**feedback.curves, "reward": reports.points})
+    if reports.curve and "reward" not in feedback.curves:
+        feedback = replace(feedback, curves={**feedback.curves, "reward": reports.curve})
     if not reports.stopped or feedback.status != "done":
         return feedback
     return replace(feedback, status="stopped", reason=f"stopped early at step {reports.reached:g}")

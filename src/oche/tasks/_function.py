@@ -17,8 +17,8 @@ class Function:
     """Reward = f(child); f may have arguments `seed` and `reports` besides.
 
     A function with an argument `reports` takes early stopping and fidelities: it calls `reports.report(value, step)` as it goes on, ends
-    when `reports.should_stop()` says so, and may leave its state in the file `reports.keep` and go on from `reports.source`, see
-    `oche.loop.Reports`. Its steps are counted as epochs.
+    at `reports.fidelity` (None: its whole way, as in a final evaluation) or when `reports.should_stop()` says so, and may leave its state
+    in the file `reports.keep` and go on from `reports.source`, see `oche.loop.Reports`. Its steps are counted as epochs.
 
     Args:
         function: Returns a number, a tuple of numbers (several objectives), a pair (reward, metrics), or a `Feedback`.

@@ -1,7 +1,7 @@
 """What it costs to ask a sampler of Optuna through this library, beside Optuna's own loop, in one run and interleaved.
 
-Both suggest the same parameters and tell the same rewards; ours makes a sampler with a seed of its own for each ask, so that a search can be
-resumed exactly. Processor seconds; a ratio above 1 is what that costs. Run `python benchmarks/optuna_bridge.py`.
+Both suggest the same parameters and tell the same rewards; ours makes a sampler with a seed of its own for each ask, so that a search can
+be resumed exactly. Processor seconds; a ratio above 1 is what that costs. Run `python benchmarks/optuna_bridge.py`.
 """
 
 from __future__ import annotations

@@ -112,6 +112,9 @@ def test_bad_sources_are_named(tmp_path, store):
         known_trials(tmp_path / "none.csv", on)
     with pytest.raises(ArgumentError, match=r"runs\.db:name"):
         search("random", store=store, warm_start=store)
+    other_spelling = store.parent / "." / ".." / store.parent.name / store.name
+    with pytest.raises(ArgumentError, match=r"runs\.db:name"):
+        search("random", store=store, warm_start=str(other_spelling))
     with pytest.raises(ArgumentError, match="of the new run itself"):
         search("random", store=store, warm_start=f"{store}:second", name="second")
     with pytest.raises(ArgumentError, match="shares weights"):

@@ -210,9 +210,7 @@ def sample(
     return _loop(run, opened if opened is not store else None)
 
 
-def _plan(
-    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, told: Mapping[str, Any], policy: Policy | None
-) -> Plan:
+def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, told: Mapping[str, Any], policy: Policy | None) -> Plan:
     text = describe_algorithm(algorithm)
     settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text, **told}
     if policy is not None:

@@ -98,7 +98,7 @@ def _path_and_name(text: str) -> tuple[str, str | None]:
 
 
 def _from_store(store: BaseStore, space: Space, name: str | None, own: BaseStore | None, new: str) -> list[tuple[DNA, Feedback]]:
-    if own is not None and own.url == store.url and name in (None, new):
+    if own is not None and _same(own, store) and name in (None, new):
         raise ArgumentError(
             f"warm start: got {'no name' if name is None else f'the name {name!r} of the new run itself'} in the store of the new run; "
             "allowed: 'runs.db:name' with the name of earlier runs, so that the trials stay the same when the run is resumed"
@@ -113,6 +113,13 @@ def _from_store(store: BaseStore, space: Space, name: str | None, own: BaseStore
         ended = sorted((t.told, t) for t in saved.trials if t.phase == "search" and t.told is not None)
         found += [(_dna(json.loads(points[t.proposal]), space), feedback_of(t)) for _, t in ended]
     return found
+
+
+def _same(a: BaseStore, b: BaseStore) -> bool:
+    """Whether two stores are one, however their paths are spelled."""
+    if a is b or not (isinstance(a, Store) and isinstance(b, Store)):
+        return a is b
+    return a.url == b.url if "://" in a.url + b.url else Path(a.url).resolve() == Path(b.url).resolve()
 
 
 def _from_item(item: Any, space: Space) -> list[tuple[DNA, Feedback]]:

@@ -35,6 +35,16 @@ registry.register(
     "asha", "oche.algorithms.asha:ASHA", "successive halving without waiting; any source of points: 'asha?inner=regularized-evolution'"
 )
 registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
+for _name, _summary in (
+    ("tpe", "Optuna: densities of good and of other points; 'optuna:tpe?multivariate=true'"),
+    ("gp", "Optuna: a Gaussian process"),
+    ("cmaes", "Optuna: CMA-ES for numbers, independent suggestions for the rest"),
+    ("nsgaii", "Optuna: NSGA-II, several objectives"),
+    ("nsgaiii", "Optuna: NSGA-III, several objectives"),
+    ("random", "Optuna: independent random points"),
+    ("qmc", "Optuna: a quasi-random sequence"),
+):
+    registry.register(f"optuna:{_name}", "oche.algorithms.optuna_sampler:OptunaSampler", _summary, sampler=_name)
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
@@ -84,6 +94,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Evolution": "oche.algorithms.evolution:Evolution",
         "Hyperband": "oche.algorithms.hyperband:Hyperband",
         "OneShot": "oche.algorithms.one_shot:OneShot",
+        "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
         "ParetoFront": "oche._pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
         "Plan": "oche.algorithms.one_shot_plan:Plan",
@@ -96,9 +107,10 @@ __getattr__, __dir__, _lazy_names = attach(
         "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche._pareto:crowding_distance",
+        "export_studies": "oche.algorithms.optuna_studies:export_studies",
+        "guards": "oche.algorithms.guards",
         "hypervolume": "oche._pareto:hypervolume",
         "non_dominated_sort": "oche._pareto:non_dominated_sort",
-        "guards": "oche.algorithms.guards",
         "operators": "oche.algorithms.operators",
         "pareto_front": "oche._pareto:pareto_front",
     },

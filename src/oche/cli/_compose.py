@@ -143,6 +143,16 @@ def constraint(max_params: int | None, max_macs: int | None, where: str | None, 
     return Constraint(**given)
 
 
+def prior(text: str | None, space: Any) -> Any:
+    """The prior of a JSON file, checked against the space; None if there is none."""
+    from oche.loop.priors import as_prior
+
+    found = as_prior(text)
+    if found is not None:
+        found.check(space)
+    return found
+
+
 def task(
     text: str | None,
     data: str | None,

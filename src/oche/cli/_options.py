@@ -41,6 +41,12 @@ MaxMacs = Annotated[int | None, typer.Option("--max-macs", help="Only members wi
 Where = Annotated[
     str | None, typer.Option("--where", help="Only members for which file.py:function holds; '?of=decisions' passes labels by key.")
 ]
+WarmStart = Annotated[
+    str | None, typer.Option("--warm-start", help="Trials made before, learned first: 'runs.db', 'runs.db:NAME' or a CSV file.")
+]
+PriorText = Annotated[
+    str | None, typer.Option("--prior", help="JSON file of beliefs about good values, e.g. 'prior.json?confidence=high'.")
+]
 EarlyStopping = Annotated[
     str | None,
     typer.Option("--early-stopping", help="End trials while they run, e.g. 'asha?min=1&eta=3', median or 'gates?rank=3:0.5'."),

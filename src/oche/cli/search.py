@@ -36,6 +36,8 @@ class Plan:
     equal: str = "work"
     constraint: Any = None
     flow: str | None = None
+    warm_start: str | None = None
+    prior: Any = None
     early_stopping: str | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -58,6 +60,8 @@ class Plan:
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
             **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
+            **({"warm_start": self.warm_start} if self.warm_start is not None else {}),
+            **({"prior": self.prior.describe()} if self.prior is not None else {}),
             **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
         }
 
@@ -94,6 +98,8 @@ def command(
     max_params: option.MaxParams = None,
     max_macs: option.MaxMacs = None,
     where: option.Where = None,
+    warm_start: option.WarmStart = None,
+    prior: option.PriorText = None,
     early_stopping: option.EarlyStopping = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
@@ -128,11 +134,13 @@ def command(
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint" or early_stopping is not None),
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint" or bool(warm_start or prior or early_stopping)),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
         compose.constraint(max_params, max_macs, where, made),
         flow,
+        warm_start,
+        compose.prior(prior, space),
         early_stopping,
     )
     if dry_run:
@@ -161,6 +169,7 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
     searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    searching |= {"warm_start": plan.warm_start, "prior": plan.prior}
     searching["early_stopping"] = plan.early_stopping
     runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None

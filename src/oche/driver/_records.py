@@ -31,11 +31,14 @@ _SIZE_METRICS = ("params", "macs")
 
 def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None) -> Any:
     text = algorithm_text(algorithm)
-    joint = job.flow.name == "joint"
-    plain = joint and policy is None
+    plain = job.flow.name == "joint" and policy is None and not job.helped()
     found = kind or ("random_search" if plain and canonical(parse(text)[0]) in _BASELINES else "search")
-    if not joint:
+    if job.flow.name != "joint":
         text = f"{text} in {flows.text(job.flow)}"
+    if job.known is not None and kind is None:
+        text = f"{text} after {len(job.known.trials)} known trials"
+    if job.prior is not None and kind is None:
+        text = f"{text} with a prior"
     if policy is not None:
         text = f"{text} with {policy if isinstance(policy, str) else repr(policy)}"
 
@@ -72,7 +75,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         curves={**incumbents(job, run), **feedback.curves} if searched else feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run)},
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -147,6 +150,12 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None
     return settings
+
+
+def _facts(run: Any) -> dict[str, Any]:
+    """What the algorithm says of how it worked, where it has `facts()`, a dict of JSON values."""
+    say = getattr(getattr(run, "algorithm", None), "facts", None)
+    return dict(say()) if say is not None else {}
 
 
 def _stopping(plan: Plan, run: Any) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from oche.errors import ArgumentError, ResumeError
 from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
 from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
+from oche.loop.priors import as_prior
 from oche.loop.stopping import as_policy
+from oche.loop.warm_start import known_trials
 from oche.loop.watcher import Watcher, check_reports
 from oche.loop.workbench import as_factory
 from oche.program import Space
@@ -45,6 +47,8 @@ def search(
     name: str = "",
     progress: bool = True,
     constraint: Any = None,
+    warm_start: Any = None,
+    prior: Any = None,
     early_stopping: Any = None,
     **arguments: Any,
 ) -> Runs:
@@ -68,6 +72,9 @@ def search(
         progress: Show a progress bar where there is a terminal.
         constraint: What members must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             tried and do not count; give the same one to `baseline`.
+        warm_start: Trials that were made before, which the algorithm learns first: a store (`runs.db:name`), a CSV file, records, runs, or
+            pairs of decisions and rewards, see `oche.loop.known_trials`. They are no trials of these runs and cost them nothing.
+        prior: Beliefs about good values by key, or a JSON file with them, see `oche.loop.Prior`.
         early_stopping: A policy that ends trials while they run, or its text: `asha?min=1&eta=3`, `median`, `gates?rank=3:0.5`; see
             `oche.loop.as_policy`. It sees what was known when a trial was asked for, so it too gives the same results for any number of
             workers. The final training is never stopped.
@@ -90,6 +97,7 @@ def search(
     job = Job(program, task, flow, arguments, constraint)
     make = _checked_factory(algorithm)
     shares_weights = hasattr(constrained(make(), job.constraint), "advance")
+    job.prior = as_prior(prior)
     if shares_weights and not hasattr(job.task, "problem"):
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
@@ -107,6 +115,8 @@ def search(
         make()  # what does not fit the task is refused before anything is opened
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
+        job.known = known_trials(warm_start, job.space, opened, name)
+        job.help(make())  # what does not go together stops here
         runs = []
         for seed in _seed_list(seeds):
             settings = job.identity(algorithm_text(algorithm), "search")
@@ -119,7 +129,7 @@ def search(
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
-                algorithm_now = constrained(job.flow.search(make), job.constraint)
+                algorithm_now = job.help(job.flow.search(make))
                 log = plan.open(AskTellRun.kind, opened)
                 sampling = _sampling(job.task, seed, parallel, workers)
                 watcher = Watcher(policy)

@@ -218,4 +218,5 @@ def _cost_note(cost: CostCheck | None) -> str:
         return f"{cost.reason}; {measured} in {numbers.unit_name(cost.unit or '')}"
     if cost.ratio is None:
         return f"cost of random search unknown: {cost.reason}"
-    return f"{measured} in {numbers.unit_name(cost.unit or '')}"
+    noted = f"; {cost.reason}" if cost.known else ""
+    return f"{measured} in {numbers.unit_name(cost.unit or '')}{noted}"

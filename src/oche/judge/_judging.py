@@ -17,7 +17,7 @@ from oche.judge._arms import Arm
 from oche.judge._checklist import checklist
 from oche.judge._comparable import check_metric, check_protocols, check_space
 from oche.judge._compare import Settings, compare_arms
-from oche.judge._cost import CostCheck
+from oche.judge._cost import CostCheck, known_trials_of
 from oche.judge._entries import Entry, choose_random_search, make_entry, single_entry, with_equivalent
 from oche.judge._fronts import fronts_of
 from oche.judge._grouping import Group, dataset_name, flatten_records, make_groups
@@ -230,6 +230,8 @@ def _correct(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 def _warnings(groups: Sequence[Group], entries: Sequence[Entry]) -> list[str]:
     found = []
     for group in groups:
+        if known := known_trials_of(group.done):
+            found.append(f"{group.label}: {known} known trials that it started with are in no cost here, so its cost is not called equal")
         for record in group.failed:
             found.append(
                 f"a run of '{group.label}' on {dataset_name(group.first)} failed and is in no number "

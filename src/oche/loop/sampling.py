@@ -14,13 +14,15 @@ from typing import Any
 
 from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SkipTrial, SpaceError
 from oche.loop.asktell_run import AskTellRun
-from oche.loop.constraints import Constraint, as_constraint, constrained
+from oche.loop.constraints import as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.gates import Policy
+from oche.loop.priors import as_prior, with_prior
 from oche.loop.registry import canonical, parse
 from oche.loop.reports import Reports, Watch
 from oche.loop.run import Plan, Trial
 from oche.loop.stopping import as_policy
+from oche.loop.warm_start import known_trials, warm_started
 from oche.loop.watcher import Watcher
 from oche.loop.workbench import as_factory, as_feedback, reported, skipped
 from oche.program import Space, as_space
@@ -154,6 +156,8 @@ def sample(
     where: Any = None,
     constraint: Any = None,
     early_stopping: Policy | str | None = None,
+    warm_start: Any = None,
+    prior: Any = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -170,6 +174,8 @@ def sample(
             yielded and do not count.
         early_stopping: A policy or its text, such as `asha?min=1&eta=3` or `gates?rank=3:0.5`; `feedback.should_stop()` then answers from
             the reported `reward`.
+        warm_start: Trials that were made before, which the algorithm learns first, see `oche.loop.known_trials`; not among the `n`.
+        prior: Beliefs about good values by key, or a JSON file with them, see `oche.loop.Prior`.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -194,21 +200,19 @@ def sample(
     opened = as_store(store)
     limits = as_constraint(constraint)
     policy = as_policy(early_stopping)
-    plan = _plan(found, algorithm, n, seed, name, limits, policy)
+    beliefs, known = as_prior(prior), known_trials(warm_start, found, opened, name or "")
+    told = {"constraint": limits, "warm_start": known, "prior": beliefs}
+    plan = _plan(found, algorithm, n, seed, name, {k: v.describe() for k, v in told.items() if v is not None}, policy)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
-    made = constrained(as_factory(algorithm)(), limits)
+    made = constrained(with_prior(warm_started(as_factory(algorithm)(), known), beliefs), limits)
     run = AskTellRun(found, made, plan, plan.open(AskTellRun.kind, opened, resume), mode="loop", watcher=Watcher(policy))
     return _loop(run, opened if opened is not store else None)
 
 
-def _plan(
-    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None, policy: Policy | None
-) -> Plan:
+def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, told: Mapping[str, Any], policy: Policy | None) -> Plan:
     text = describe_algorithm(algorithm)
-    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text}
-    if limits is not None:
-        settings["constraint"] = limits.describe()
+    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text, **told}
     if policy is not None:
         settings["early_stopping"] = repr(policy)
     return Plan(seed, Budget(trials=n) if n is not None else None, settings, name or f"{space.name}/{text}")
@@ -227,7 +231,7 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
                 f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
                 "choose another name"
             )
-        for part in ("constraint", "early_stopping"):
+        for part in ("constraint", "early_stopping", "warm_start", "prior"):
             if old.get(part) != new.get(part):
                 raise ResumeError(
                     f"name {plan.name!r}: got {part.replace('_', ' ')} {new.get(part)}; allowed: {old.get(part)}, as at its start; "

@@ -22,6 +22,8 @@ registry.register("asha", "oche.loop.stopping:HalvingPolicy", "at min * eta^k st
 registry.register("successive-halving", "oche.loop.stopping:HalvingPolicy", "the same as asha")
 registry.register("hyperband", "oche.loop.stopping:HyperbandPolicy", "asha in several brackets, which begin at different steps")
 registry.register("median", "oche.loop.stopping:MedianPolicy", "stop what is below the median of finished trials at the same step")
+for _name in ("median", "percentile", "successive-halving", "hyperband", "threshold", "patient", "wilcoxon"):
+    registry.register(f"optuna:{_name}", "oche.loop.optuna_pruners:OptunaPruner", f"Optuna: its pruner of that name, {_name}", pruner=_name)
 
 
 def as_policy(value: Any) -> Policy | None:

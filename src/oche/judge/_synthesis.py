@@ -9,8 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from oche.judge import _numbers as numbers
+from oche.judge._comparable import flatten
 from oche.judge._line_plot import Line, line_plot, share_bar
-from oche.judge._protocols import flatten
 from oche.judge._svg import COLORS
 
 _GRADES = {"correct": 2, "wrong": 4, "unparsable": 1, "timed_out": 3}

@@ -10,8 +10,6 @@ interrupted, bit for bit on the CPU.
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,6 +21,7 @@ from oche.algorithms.guards._guard import Watched, guards_of
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
+from oche.algorithms.one_shot_scores import Scorer
 from oche.algorithms.one_shot_smoothing import perturbed
 from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
 from oche.errors import ArgumentError
@@ -116,6 +115,7 @@ class OneShot:
         self.meter = Meter()
         self._train = Stream(problem, "train", derive(seed, "batches", "train"))
         self._valid = Stream(problem, "valid", derive(seed, "batches", "valid"))
+        self.scorer = Scorer(self.net, problem, seed, self.n_scored, self.n_recalibrated)
         self._scores: list[float] = []
         self._metrics: dict[str, float] = {}
         self._ended = False
@@ -285,7 +285,7 @@ class OneShot:
                     watched.valid_batch = self._valid.at(step)
                     self._passes += guard.after_step(watched)
                 if ends:
-                    watched.valid_batch = self._score_batches()[0]
+                    watched.valid_batch = self.scorer.batches[0]
                     ended, passes = guard.after_epoch(watched)
                     stop, self._passes = stop or ended, self._passes + passes
         return stop
@@ -392,35 +392,7 @@ class OneShot:
         self._metrics = {**self._metrics, "best_score": max(self._scores)}
 
     def _score(self, dna: DNA | None) -> tuple[float, float]:
-        """Mean validation score with shared weights, of one point or of the mixture, and the passes that it took."""
-        self.net.eval()
-        total, count, batches = 0.0, 0, self._score_batches()
-        moment = self.schedule.moment(self.training.step, self.cost)
-        passes = len(batches) / 3
-        forced = self.net.fixed({} if dna is None else dna)
-        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(self.training.step, "arch", 0, moment), forced:
-            if dna is not None and self.n_recalibrated:
-                self.net.recalibrate(self._recalibration_batches())
-                passes += len(self._recalibration_batches()) / 3
-            for batch in batches:
-                added, n = self.problem.score(self.net, batch)
-                total, count = total + float(added), count + int(n)
-        return total / count, passes
-
-    def _recalibration_batches(self) -> list[Any]:
-        if "recalibration" not in self._kept:
-            stream = self.problem.batches("train", derive(self.seed, "batches", "recalibration"), 0)
-            self._kept["recalibration"] = list(itertools.islice(stream, self.n_recalibrated))
-        return self._kept["recalibration"]
-
-    def _score_batches(self) -> list[Any]:
-        """The validation batches of every score."""
-        if "batches" not in self._kept:
-            stream = iter(self.problem.batches("valid", derive(self.seed, "batches", "score"), 0))
-            first = next(stream)
-            needed = math.ceil(self.n_scored / max(1, len(first[0]))) - 1
-            self._kept["batches"] = [first, *itertools.islice(stream, needed)]
-        return self._kept["batches"]
+        return self.scorer.score(dna, self.training.step, self.schedule.moment(self.training.step, self.cost))
 
     def _best_scored(self, n: int) -> list[DNA]:
         if not self._scores:  # the budget ended before anything could be scored

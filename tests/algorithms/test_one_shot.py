@@ -162,6 +162,10 @@ class TestDrNas(Contract):
     text = "drnas?epochs=1&k=[2,1]&keep=[2]&kl=0.001&warmup=0"
 
 
+class TestDartsPerturbation(Contract):
+    text = "darts-pt?epochs=1&tune=0.4"
+
+
 class TestOnceForAll(Contract):
     text = "ofa?epochs=0.001&n_candidates=4&n_recalibrated=1"
 

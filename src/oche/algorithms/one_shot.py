@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from oche.algorithms.guards._guard import Watched, guards_of
+from oche.algorithms.one_shot_cost import cost_term, expected, measured
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
@@ -123,6 +124,13 @@ class OneShot:
         #: Weights of a network that was trained before, for mixers that learn from one.
         self.teacher: dict[str, Tensor] = {}
         self._guards = guards_of(self.plan.guards)
+        self._cost_term = cost_term(self.plan.cost)
+        if self._cost_term is not None and (not self.mixer.learns_arch or self.mixer.objective == "reward"):
+            raise ArgumentError(
+                f"cost: got {self._cost_term.kind!r} with {type(self.mixer).__name__}; allowed: mixers whose logits learn from a loss"
+            )
+        self._costs: dict[str, Any] = {}
+        self._expected: float | None = None
         self.training.keep_gradients = any(guard.needs_gradients for guard in self._guards)
         self._passes = 0.0
         self._update = 0
@@ -206,6 +214,7 @@ class OneShot:
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
+            "costs": dict(self._costs),
             "guards": [guard.state() for guard in self._guards],
             "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
         }
@@ -221,6 +230,8 @@ class OneShot:
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
         self.teacher = dict(state["teacher"])
+        self._costs = dict(state["costs"])
+        self._expected = self._metrics.get("expected_cost")
         for guard, saved in zip(self._guards, state["guards"], strict=True):
             guard.load(saved)
 
@@ -268,6 +279,8 @@ class OneShot:
         self._metrics = {"train_loss": record.train_loss, "lr": lr}
         if valid_loss is not None:
             self._metrics["valid_loss"] = valid_loss
+        if self._expected is not None:
+            self._metrics["expected_cost"] = self._expected
         for guard in self._guards:
             self._metrics.update(guard.metrics())
         self._ended = self._ended or stop
@@ -354,7 +367,19 @@ class OneShot:
                 )
         self._passes += n * self.mixer.arch_passes
         self._arch_drawn = self.net.drawn
-        return objectives[0] if n == 1 else torch.stack(objectives).mean()
+        objective = objectives[0] if n == 1 else torch.stack(objectives).mean()
+        return objective if self._cost_term is None else self._with_cost(objective, batch)
+
+    def _with_cost(self, objective: Tensor, batch: Any) -> Tensor:
+        """The objective and the expected cost of the policy, whose table is measured once and kept in the state."""
+        assert self._cost_term is not None
+        if not self._costs:
+            self._costs = measured(self.space, self._cost_term.kind, tuple(batch[0].shape[1:]))
+            first = float(expected(self._costs, self.net.policy).detach())
+            self._costs["target"] = first if self._cost_term.target is None else self._cost_term.target
+        cost = expected(self._costs, self.net.policy)
+        self._expected = float(cost.detach())
+        return self._cost_term.term(objective, cost, self._costs["target"])
 
     def _evaluated(self, model: Functional, batch: Any) -> Any:
         """The score of a batch in evaluation mode."""

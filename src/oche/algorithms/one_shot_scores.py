@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from oche.loop.contracts import Problem
 from oche.program import DNA
@@ -45,19 +46,22 @@ class Scorer:
         stream = self.problem.batches("train", derive(self.seed, "batches", "recalibration"), 0)
         return list(itertools.islice(stream, self.n_recalibrated))
 
-    def score(self, dna: DNA | None, step: int, moment: Moment) -> tuple[float, float]:
+    def score(
+        self, dna: DNA | Mapping[str, Any] | None, step: int, moment: Moment, multipliers: Mapping[str, Tensor] | None = None
+    ) -> tuple[float, float]:
         """Mean validation score of a point, or of the mixture, and the passes that it took.
 
         Args:
-            dna: The point; None: the mixture.
+            dna: The point; some decisions, the rest mixed; None: the mixture.
             step: Of the draw of a mixture.
             moment: How far the search is.
+            multipliers: By key, in place of the weights that are drawn.
         """
         self.net.eval()
         total, count, passes = 0.0, 0, len(self.batches) / 3
         forced = self.net.fixed({} if dna is None else dna)
-        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(step, "arch", 0, moment), forced:
-            if dna is not None and self.n_recalibrated:
+        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(step, "arch", 0, moment, multipliers), forced:
+            if isinstance(dna, DNA) and self.n_recalibrated:
                 self.net.recalibrate(self._recalibration)
                 passes += len(self._recalibration) / 3
             for batch in self.batches:

@@ -52,11 +52,21 @@ MIXERS = {
     "elastic path": "elastic-path?paths=2&distill=0",
     "sandwich": "sandwich?random=1",
 }
+_NO_LOGITS = {"uniform path", "fair path", "elastic path", "sandwich"}
 #: What does not go together, by scheme.
 REFUSED = {
     "first-order": set(),
-    "second-order": {"sampled path", "uniform path", "fair path", "elastic path", "sandwich"},
-    "single-level": {"binary path, two", "Dirichlet with KL", "sigmoid", "by phase", "sampled path"},
+    "second-order": {"sampled path", *_NO_LOGITS},
+    "single-level?lam=0": {"binary path, two", "Dirichlet with KL", "sigmoid", "by phase", "sampled path"},
+}
+#: The same for schemes that are tried on one space only.
+REFUSED_TOO = {
+    "single-level": {"binary path, two", "by phase", "sampled path"},
+    "mixed-level": {"sampled path"},
+    "rarts": {"binary path, two", "by phase", "sampled path", *_NO_LOGITS},
+    "rarts?alpha_grad=fresh": {"sampled path", *_NO_LOGITS},
+    "value-penalty": {"binary path, two", "by phase", "sampled path", *_NO_LOGITS},
+    "value-penalty?alpha_grad=fresh": {"sampled path", *_NO_LOGITS},
 }
 
 
@@ -125,14 +135,21 @@ def test_a_valid_pair_takes_two_steps(mixer, scheme, place):
         assert unchanged(weights, net.weights()), "an arch step leaves the weights"
         assert not unchanged(arch, net.arch())
         arch = values(net.arch())
-    search.scheme.step(state, batch, None, update_arch=False)
+    search.scheme.step(state, batch, valid if search.scheme.copies == 2 else None, update_arch=False)
     assert unchanged(arch, net.arch()), "a weight step leaves arch"
     assert not unchanged(weights, net.weights())
     assert all(p.grad is None for p in net.parameters())
     space.validate(net.derive() if search.mixer.learns_arch else space.at(0))
 
 
-@pytest.mark.parametrize(("mixer", "scheme"), [(m, s) for s, refused in REFUSED.items() for m in sorted(refused)])
+@pytest.mark.parametrize(("mixer", "scheme"), [(m, s) for m, s in itertools.product(MIXERS, REFUSED_TOO) if m not in REFUSED_TOO[s]])
+def test_the_other_schemes_on_a_plain_program(mixer, scheme):
+    test_a_valid_pair_takes_two_steps(mixer, scheme, "a plain program")
+
+
+@pytest.mark.parametrize(
+    ("mixer", "scheme"), [(m, s) for s, refused in {**REFUSED, **REFUSED_TOO}.items() for m in sorted(refused)], ids=lambda v: v
+)
 def test_every_other_pair_is_refused_by_name(mixer, scheme):
     kinds = type(schemes.registry.get(scheme)).__name__, type(mixers.registry.get(MIXERS[mixer])).__name__
     with pytest.raises(ArgumentError, match=f"scheme: got {kinds[0]} with {kinds[1]}, .*; allowed: 'first-order'"):
@@ -177,7 +194,12 @@ SWITCHES = {
     "smoothing": (lambda: made("softmax", weighting=Smooth()), lambda: made("softmax")),
     "the adversary": (lambda: made("softmax", weighting=Smooth("adversarial")), lambda: made("softmax", weighting=Smooth())),
     "second order": (lambda: made("softmax"), lambda: made("softmax", "second-order")),
-    "one level": (lambda: made("softmax"), lambda: made("softmax", "single-level")),
+    "one level": (lambda: made("softmax"), lambda: made("softmax", "single-level?lam=0")),
+    "both splits": (lambda: made("softmax", "single-level"), lambda: made("softmax", "single-level?lam=0")),
+    "mixed level": (lambda: made("softmax"), lambda: made("softmax", "mixed-level")),
+    "coupling": (lambda: made("softmax", "rarts"), lambda: made("softmax", "rarts?beta=2")),
+    "arch gradient of RARTS": (lambda: made("softmax", "rarts"), lambda: made("softmax", "rarts?alpha_grad=fresh")),
+    "value penalty": (lambda: made("softmax", "value-penalty"), lambda: made("softmax", "value-penalty?lam=2")),
     "warm-up": (lambda: made("softmax"), lambda: made("softmax", warmup=0.5)),
     "arch steps now and then": (lambda: made("softmax"), lambda: made("softmax", arch_every=3)),
     "arch steps after an epoch": (lambda: made("softmax"), lambda: made("softmax", arch_updates=2)),

@@ -25,6 +25,15 @@ registry.register(
 )
 registry.register("dedup", "oche.algorithms.dedup:Dedup", "another algorithm without duplicates: 'dedup?inner=regularized-evolution'")
 registry.register("reinforce", "oche.algorithms.reinforce:Reinforce", "logits for every decision, moved by the advantage; cost targets")
+registry.register(
+    "successive-halving",
+    "oche.algorithms.successive_halving:SuccessiveHalving",
+    "many points for a few epochs, the best 1/eta for longer: 'successive-halving?min=1&eta=3'",
+)
+registry.register("hyperband", "oche.algorithms.hyperband:Hyperband", "brackets of successive halving: 'hyperband?max=81&eta=3'")
+registry.register(
+    "asha", "oche.algorithms.asha:ASHA", "successive halving without waiting; any source of points: 'asha?inner=regularized-evolution'"
+)
 registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
@@ -33,6 +42,7 @@ registry.register("darts-minus", "oche.algorithms.weight_sharing:darts_minus", "
 registry.register("fairdarts", "oche.algorithms.weight_sharing:fairdarts", "supernet, a gate of its own for each candidate")
 registry.register("sdarts", "oche.algorithms.weight_sharing:sdarts", "DARTS with weights trained under perturbed mixtures")
 registry.register("snas", "oche.algorithms.weight_sharing:snas", "supernet, relaxed samples, one loss for weights and logits")
+registry.register("rarts", "oche.algorithms.weight_sharing:rarts", "DARTS with two coupled copies of the weights, first derivatives only")
 registry.register("rsps", "oche.algorithms.weight_sharing_paths:rsps", "supernet, random paths; the best of many points by shared weights")
 registry.register("spos", "oche.algorithms.weight_sharing_paths:spos", "supernet, random paths; evolution by shared weights")
 registry.register("fairnas", "oche.algorithms.weight_sharing_paths:fairnas", "supernet, every candidate once a step; evolution")
@@ -69,10 +79,12 @@ def names() -> list[str]:
 __getattr__, __dir__, _lazy_names = attach(
     __name__,
     {
+        "ASHA": "oche.algorithms.asha:ASHA",
         "CMAES": "oche.algorithms.cma_es:CMAES",
         "CostTerm": "oche.algorithms.one_shot_cost:CostTerm",
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
+        "Hyperband": "oche.algorithms.hyperband:Hyperband",
         "OneShot": "oche.algorithms.one_shot:OneShot",
         "ParetoFront": "oche.loop.pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
@@ -84,6 +96,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "Limit": "oche.algorithms.staged:Limit",
         "Stage": "oche.algorithms.staged:Stage",
         "Staged": "oche.algorithms.staged:Staged",
+        "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
         "crowding_distance": "oche.loop.pareto:crowding_distance",
         "guards": "oche.algorithms.guards",

@@ -10,6 +10,7 @@ interrupted, bit for bit on the CPU.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche import schemes, weightings
 from oche.algorithms.guards._guard import Watched, guards_of
 from oche.algorithms.one_shot_cost import cost_term, expected, measured
 from oche.algorithms.one_shot_pairs import check_pair
@@ -94,6 +96,23 @@ class OneShot:
         self.batch_norm = batch_norm
         self.points = points
         self.n_recalibrated = n_recalibrated
+
+    def exchanged(self, scheme: Any = None, weighting: Any = None) -> OneShot:
+        """A search with the same settings but another scheme or weighting.
+
+        Args:
+            scheme: A scheme or its text; None keeps the present one.
+            weighting: A weighting or its text; None keeps the present one.
+
+        Raises:
+            ArgumentError: the parts do not go together.
+        """
+        scheme = schemes.registry.get(scheme) if isinstance(scheme, str) else scheme
+        weighting = weightings.registry.get(weighting) if isinstance(weighting, str) else weighting
+        changed = copy.copy(self)
+        changed.scheme, changed.weighting = scheme or self.scheme, weighting or self.weighting
+        check_pair(changed.mixer, changed.scheme, changed.weighting)
+        return changed
 
     # -- life ---------------------------------------------------------------------------------------------------------------
 
@@ -266,7 +285,8 @@ class OneShot:
         self._moment = self.schedule.moment(step, self.cost)
         set_lr(state.weight_optimizer, lr)
         train_batch = self._train.at(step)
-        valid_batch = self._valid.at(step) if moves and self.scheme.needs_valid else None
+        # A second copy of the weights is trained on the validation split in warm-up too.
+        valid_batch = self._valid.at(step) if (moves and self.scheme.needs_valid) or self.scheme.copies == 2 else None
         self.net.train()
         self._passes, self._update = 0.0, 0
         with building(derive(self.seed, "step", step)):
@@ -314,7 +334,9 @@ class OneShot:
         return sum(losses) / len(losses)
 
     def _train_loss(self, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any = None) -> Tensor:
-        return self._loss("weights", self.training.step, weights, arch or self._frozen_arch(), batch)
+        # Asked for arch alone (second order, mixed level, RARTS), it is a loss of the arch phase, whose gates carry gradients.
+        alone = any(row.requires_grad for row in arch.values()) and not any(weight.requires_grad for weight in weights.values())
+        return self._loss("arch" if alone else "weights", self.training.step, weights, arch or self._frozen_arch(), batch)
 
     def _loss(self, phase: str, step: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> Tensor:
         losses: list[Tensor] = []

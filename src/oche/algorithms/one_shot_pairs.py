@@ -23,12 +23,21 @@ def check_pair(mixer: Mixer, scheme: Scheme | None, weighting: Any) -> None:
         )
     if scheme is None:
         return
-    if scheme.looks_ahead and not mixer.learns_arch:
+    if (scheme.looks_ahead or scheme.copies == 2) and not mixer.learns_arch:
         raise ArgumentError(f"scheme: got {type(scheme).__name__} with {kind}, which trains no logits; allowed: 'first-order'")
     if scheme.looks_ahead and mixer.objective == "reward":
         raise ArgumentError(
             f"scheme: got {type(scheme).__name__} with {kind}, whose objective is a reward without a gradient for the weights; allowed: "
             "'first-order'"
+        )
+    if scheme.arch_descends_train and mixer.objective == "reward":
+        raise ArgumentError(
+            f"scheme: got {type(scheme).__name__} with {kind}, whose reward the training loss does not hold; allowed: 'first-order'"
+        )
+    if scheme.joint and mixer.phased:
+        raise ArgumentError(
+            f"scheme: got {type(scheme).__name__} with {kind}, which has arch steps of its own kind, so that one pass cannot serve both "
+            "groups; allowed: 'first-order', 'second-order', or 'rarts?alpha_grad=fresh'"
         )
     if not scheme.needs_valid and (mixer.objective != "loss" or mixer.phased):
         what = "has arch steps of its own kind" if mixer.phased else f"lowers a {mixer.objective}, which the training loss does not hold"

@@ -8,9 +8,11 @@
     fairdarts   Sigmoid                first order    derived by gates
     sdarts      Softmax, Smooth        first order    derived
     snas        GumbelSoftmax          single level   derived
+    rarts       Softmax                RARTS          derived
 
 Methods that run one path at a time are in `weight_sharing_paths`, those in stages in `weight_sharing_stages`.
-Any setting of a `Plan` may be given: `pc-darts?k=2&epochs=10&warmup=3`.
+Any setting of a `Plan` may be given: `pc-darts?k=2&epochs=10&warmup=3`; and every method takes another scheme or weighting,
+`pc-darts?scheme=rarts`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from oche import mixers, schemes, weightings
+from oche.algorithms._parts import exchangeable
 from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_plan import Plan
 from oche.mixers.auxiliary_skip import AuxiliarySkip
@@ -26,6 +29,7 @@ from oche.mixers.partial_channels import PartialChannels
 from oche.mixers.sigmoid import Sigmoid
 from oche.mixers.softmax import Softmax
 from oche.schemes.first_order import FirstOrder
+from oche.schemes.rarts import RARTS
 from oche.schemes.second_order import SecondOrder
 from oche.schemes.single_level import SingleLevel
 from oche.weightings.smooth import Smooth
@@ -36,6 +40,7 @@ _DARTS: dict[str, Any] = {}
 _PC_DARTS: dict[str, Any] = {"lr": 0.1, "lr_min": 0.0, "arch_lr": 6e-4, "warmup": 15 / 50}
 
 
+@exchangeable
 def darts(order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """First-order DARTS.
 
@@ -49,6 +54,7 @@ def darts(order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneSho
     return OneShot(Softmax(), FirstOrder(order), Plan.of("darts", plan, **_DARTS), batch_norm=batch_norm)
 
 
+@exchangeable
 def darts_second(order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """Second-order DARTS; a step costs five passes instead of two.
 
@@ -62,6 +68,7 @@ def darts_second(order: str = "arch", batch_norm: str = "batch", **plan: Any) ->
     return OneShot(Softmax(), SecondOrder(order), Plan.of("darts-2nd", plan, **_DARTS), batch_norm=batch_norm)
 
 
+@exchangeable
 def pc_darts(
     k: int = 4, edges: bool = True, channels: str = "shuffle", order: str = "arch", batch_norm: str = "batch", **plan: Any
 ) -> OneShot:
@@ -82,6 +89,7 @@ def pc_darts(
     )
 
 
+@exchangeable
 def darts_minus(beta: float = 1.0, order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """DARTS with a skip beside every mixture that fades away over the epochs.
 
@@ -96,6 +104,7 @@ def darts_minus(beta: float = 1.0, order: str = "arch", batch_norm: str = "batch
     return OneShot(AuxiliarySkip(beta=beta), FirstOrder(order), Plan.of("darts-minus", plan, **_DARTS), batch_norm=batch_norm)
 
 
+@exchangeable
 def fairdarts(weight: float = 10.0, form: str = "squared", order: str = "arch", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """FairDARTS: a gate of its own for each candidate, and a loss that opens or shuts them.
 
@@ -111,6 +120,7 @@ def fairdarts(weight: float = 10.0, form: str = "squared", order: str = "arch", 
     return OneShot(Sigmoid(weight, form), FirstOrder(order), Plan.of("fairdarts", plan, **_DARTS), batch_norm=batch_norm)
 
 
+@exchangeable
 def sdarts(
     kind: str = "random",
     eps: float = 0.3,
@@ -136,6 +146,7 @@ def sdarts(
     return OneShot(Softmax(), FirstOrder(order), Plan.of("sdarts", plan, **_DARTS), weighting, batch_norm=batch_norm)
 
 
+@exchangeable
 def snas(tau: float = 1.0, tau_min: float = 0.33, batch_norm: str = "batch", **plan: Any) -> OneShot:
     """SNAS: relaxed samples of all candidates, weights and logits trained on one loss.
 
@@ -146,7 +157,23 @@ def snas(tau: float = 1.0, tau_min: float = 0.33, batch_norm: str = "batch", **p
 
     Source: Xie et al. 2019; 150 epochs and the rates of DARTS, which the paper shares as far as could be seen.
     """
-    return OneShot(GumbelSoftmax(tau, tau_min), SingleLevel(), Plan.of("snas", plan, epochs=150), batch_norm=batch_norm)
+    return OneShot(GumbelSoftmax(tau, tau_min), SingleLevel(0), Plan.of("snas", plan, epochs=150), batch_norm=batch_norm)
+
+
+@exchangeable
+def rarts(
+    lam: float = 1.0, beta: float = 1.0, alpha_grad: str = "fused", update: str = "gauss-seidel", batch_norm: str = "batch", **plan: Any
+) -> OneShot:
+    """RARTS: DARTS with two coupled copies of the weights, one for each half of the data, and first derivatives only.
+
+    Args:
+        lam, beta, alpha_grad, update: As in `oche.schemes.RARTS`. The published values for networks are not known; these are ours.
+        batch_norm: As in `Supernet`.
+        **plan: Settings of a `Plan`.
+
+    Source: Xue et al. 2022; the plan is that of DARTS, whose space it searches.
+    """
+    return OneShot(Softmax(), RARTS(lam, beta, alpha_grad, update), Plan.of("rarts", plan, **_DARTS), batch_norm=batch_norm)
 
 
 def one_shot(

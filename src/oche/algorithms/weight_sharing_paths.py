@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oche.algorithms._parts import exchangeable
 from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_plan import Plan
 from oche.mixers.binary_path import BinaryPath
@@ -58,6 +59,7 @@ _PROXYLESS: dict[str, Any] = {
 }
 
 
+@exchangeable
 def rsps(n_candidates: int = 100, n_scored: int = 512, batch_norm: str = "batch", **plan: Any) -> OneShot:
     """Random search with parameter sharing.
 
@@ -73,6 +75,7 @@ def rsps(n_candidates: int = 100, n_scored: int = 512, batch_norm: str = "batch"
     return OneShot(UniformPath(), None, settings, pick="score", n_candidates=n_candidates, n_scored=n_scored, batch_norm=batch_norm)
 
 
+@exchangeable
 def spos(n_candidates: int = 1000, n_scored: int = 512, n_recalibrated: int = 8, batch_norm: str = "batch", **plan: Any) -> OneShot:
     """Single path one-shot: uniform paths, then evolution by the shared weights.
 
@@ -88,6 +91,7 @@ def spos(n_candidates: int = 1000, n_scored: int = 512, n_recalibrated: int = 8,
     return _evolved("spos", UniformPath(), n_candidates, n_scored, n_recalibrated, batch_norm, plan)
 
 
+@exchangeable
 def fairnas(n_candidates: int = 1000, n_scored: int = 512, n_recalibrated: int = 8, batch_norm: str = "batch", **plan: Any) -> OneShot:
     """FairNAS: every candidate is trained once in each step; a step costs as many passes as a choice has candidates.
 
@@ -100,6 +104,7 @@ def fairnas(n_candidates: int = 1000, n_scored: int = 512, n_recalibrated: int =
     return _evolved("fairnas", FairPath(), n_candidates, n_scored, n_recalibrated, batch_norm, plan)
 
 
+@exchangeable
 def setn(n_candidates: int = 100, n_scored: int = 512, order: str = "weights", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """SETN: weights on uniform paths, logits as in DARTS, and the best of the most probable points.
 
@@ -116,6 +121,7 @@ def setn(n_candidates: int = 100, n_scored: int = 512, order: str = "weights", b
     return OneShot(ByPhase(), FirstOrder(order), settings, None, "score", n_candidates, n_scored, batch_norm, "top")
 
 
+@exchangeable
 def enas(
     controller: str = "lstm",
     samples: int = 20,
@@ -145,6 +151,7 @@ def enas(
     return OneShot(mixer, FirstOrder("weights"), settings, None, "score", n_candidates, n_scored, batch_norm, "policy")
 
 
+@exchangeable
 def gdas(tau: float = 10.0, tau_min: float = 0.1, order: str = "weights", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """GDAS: the candidate with the largest noisy logit, straight through.
 
@@ -159,6 +166,7 @@ def gdas(tau: float = 10.0, tau_min: float = 0.1, order: str = "weights", batch_
     return OneShot(GumbelHard(tau, tau_min), FirstOrder(order), Plan.of("gdas", plan, **_COMMON), batch_norm=batch_norm)
 
 
+@exchangeable
 def reinmax(tau: float = 1.0, order: str = "weights", batch_norm: str = "batch", **plan: Any) -> OneShot:
     """One sampled candidate, with ReinMax's gradient of second order from the outputs of all candidates.
 
@@ -173,6 +181,7 @@ def reinmax(tau: float = 1.0, order: str = "weights", batch_norm: str = "batch",
     return OneShot(ReinMax(tau), FirstOrder(order), Plan.of("reinmax", plan, **_COMMON), batch_norm=batch_norm)
 
 
+@exchangeable
 def proxylessnas(mode: str = "full", zero: bool = True, batch_norm: str = "batch", **plan: Any) -> OneShot:
     """ProxylessNAS: one sampled candidate behind a binary gate.
 

@@ -39,6 +39,10 @@ MaxMacs = Annotated[int | None, typer.Option("--max-macs", help="Only members wi
 Where = Annotated[
     str | None, typer.Option("--where", help="Only members for which file.py:function holds; '?of=decisions' passes labels by key.")
 ]
+EarlyStopping = Annotated[
+    str | None,
+    typer.Option("--early-stopping", help="End trials while they run, e.g. 'asha?min=1&eta=3', median or 'gates?rank=3:0.5'."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables; only the result in one line.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, check everything that can be checked, do nothing.")]

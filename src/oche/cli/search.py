@@ -36,6 +36,7 @@ class Plan:
     equal: str = "work"
     constraint: Any = None
     flow: str | None = None
+    early_stopping: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -57,6 +58,7 @@ class Plan:
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
             **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
+            **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
         }
 
 
@@ -90,6 +92,7 @@ def command(
     max_params: option.MaxParams = None,
     max_macs: option.MaxMacs = None,
     where: option.Where = None,
+    early_stopping: option.EarlyStopping = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -97,10 +100,15 @@ def command(
     """Search a program with choices, train what was found, and judge it against random.
 
     Example: oche search net.py:Net --algorithm pc-darts --data digits --seeds 5 --store runs.db --out out/
+
+    Example: oche search net.py:Net -a 'asha?min=1&inner=regularized-evolution' --data digits --budget epochs=200
+
+    Example: oche search net.py:Net -a random --data digits --budget trials=40 --early-stopping 'asha?min=1&eta=3'
     """
     from oche import flows
     from oche.cli import _results as results
     from oche.cli._program import load_space
+    from oche.loop import as_policy
 
     output = Output(as_json, quiet)
     if equal not in ("work", "cpu_seconds"):
@@ -108,6 +116,7 @@ def command(
     space, source = load_space(program)
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     divided = flows.get(flow)
+    as_policy(early_stopping)  # a wrong name or setting stops here
     made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
@@ -117,11 +126,12 @@ def command(
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint"),
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint" or early_stopping is not None),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
         compose.constraint(max_params, max_macs, where, made),
         flow,
+        early_stopping,
     )
     if dry_run:
         described = plan.describe()
@@ -148,6 +158,7 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
     searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    searching["early_stopping"] = plan.early_stopping
     runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None
     if plan.members:

@@ -21,16 +21,22 @@ from oche.tasks import architecture
 #: Algorithms that others are judged by: random search, and the same number of samples for every query.
 _BASELINES = ("random", "vanilla")
 
+#: What the loop reads in the info of a proposal; no measurements.
+_INFO = ("first", "need", "previous", "continues", "rung", "bracket")
+
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")
 
 
-def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
+def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None) -> Any:
     text = algorithm_text(algorithm)
     joint = job.flow.name == "joint"
-    found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
+    plain = joint and policy is None
+    found = kind or ("random_search" if plain and canonical(parse(text)[0]) in _BASELINES else "search")
     if not joint:
         text = f"{text} in {flows.text(job.flow)}"
+    if policy is not None:
+        text = f"{text} with {policy if isinstance(policy, str) else repr(policy)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)
@@ -65,7 +71,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         curves=feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings=_settings(plan, job, pick, run.seed if not searched else None),
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -97,7 +103,8 @@ def _search_metrics(pick: Any) -> dict[str, float]:
     """The search signal of the pick, as `valid`, whichever kind of search it was; with shared weights, their score in percent."""
     if pick is None:
         return {}
-    found = {k: float(v) for k, v in pick.proposal.info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    info = {k: v for k, v in pick.proposal.info.items() if k not in _INFO}
+    found = {k: float(v) for k, v in info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     feedback = pick.feedback if pick.phase == "search" else None
     if feedback is not None and feedback.ok:
         found.update(feedback.metrics)
@@ -125,6 +132,12 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None
     return settings
+
+
+def _stopping(plan: Plan, run: Any) -> dict[str, Any]:
+    """The policy of early stopping, and how many trials it stopped; nothing without one."""
+    policy = plan.settings.get("early_stopping")
+    return {"early_stopping": policy, "stopped": run.watcher.stopped} if policy is not None else {}
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:

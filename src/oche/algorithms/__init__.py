@@ -65,6 +65,7 @@ registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "su
 registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
 registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
 registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
+registry.register("darts-pt", "oche.algorithms.weight_sharing_stages:darts_pt", "DARTS; candidates are kept whose removal costs most")
 registry.register("ofa", "oche.algorithms.weight_sharing_stages:ofa", "largest network first, then all kernels, depths and widths")
 registry.register("sandwich", "oche.algorithms.weight_sharing_stages:sandwich", "largest, smallest and random paths in every step")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
@@ -90,6 +91,7 @@ __getattr__, __dir__, _lazy_names = attach(
     {
         "ASHA": "oche.algorithms.asha:ASHA",
         "CMAES": "oche.algorithms.cma_es:CMAES",
+        "CostTerm": "oche.algorithms.one_shot_cost:CostTerm",
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
         "Hyperband": "oche.algorithms.hyperband:Hyperband",
@@ -97,6 +99,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
         "ParetoFront": "oche._pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
+        "Perturbation": "oche.algorithms.perturbation:Perturbation",
         "Plan": "oche.algorithms.one_shot_plan:Plan",
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",

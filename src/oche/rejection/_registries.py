@@ -15,6 +15,7 @@ allocations.register("prop2diff", "oche.rejection._prop2diff:Prop2Diff", "correc
 allocations.register("budget-optimal", "oche.rejection._budget_optimal:BudgetOptimal", "largest expected gain per token, Beta-Bernoulli")
 
 samplers.register("bernoulli", "oche.rejection._bernoulli:Bernoulli", "right with a known probability per query; no model")
+samplers.register("tiny", "oche.rejection._tiny:Tiny", "a small transformer that adds numbers; pass rates known exactly")
 samplers.register("replay", "oche.rejection._replay:Replay", "responses that were stored before")
 
 

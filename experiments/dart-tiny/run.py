@@ -21,7 +21,7 @@ import torch
 import oche
 from oche import seeds
 from oche.files import write_text
-from oche.rejection import Query, Tiny, Tuning, sums
+from oche.rejection import Tiny, Tuning, sums
 from oche.rejection._evaluate import shares_correct
 from oche.rejection.graders import get as grader_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import pickle
@@ -27,9 +28,9 @@ from tests.cli.conftest import run_oche
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """A model of one-digit sums that is right about half of the time, as a file."""
+    """A model of one-digit sums that is right about once in three times, as a file."""
     path = tmp_path_factory.mktemp("tiny") / "weights.pt"
-    tiny.save(path, tiny.pretrain(0.4, seed=1, shares=(1, 0, 0), digits=1), {})
+    tiny.save(path, tiny.pretrain(0.3, seed=1, shares=(1, 0, 0), digits=1), {})
     return path
 
 
@@ -109,8 +110,10 @@ def test_probabilities_of_all_responses_sum_to_one(sampler):
     """All that can be answered: complete ones are below 1, and with those that are cut off it is everything."""
     start = question("7+8=")
     prefixes = np.array([[*start, *p] for p in itertools.product(range(12), repeat=RESPONSE - 1)])
+    model = copy.deepcopy(sampler.model).float()
     with torch.no_grad():
-        shares = torch.cat([sampler.model(part)[:, QUESTION - 1 :].softmax(2) for part in torch.from_numpy(prefixes).split(4096)]).numpy()
+        logits = torch.cat([model(part)[:, QUESTION - 1 :] for part in torch.from_numpy(prefixes).split(2048)])
+    shares = logits.double().softmax(2).numpy()
     complete, alive = 0.0, np.ones(len(prefixes))
     for place in range(RESPONSE):
         # A beginning of `place` symbols stands in 12^(4 - place) rows.
@@ -119,7 +122,7 @@ def test_probabilities_of_all_responses_sum_to_one(sampler):
             alive = alive * shares[np.arange(len(prefixes)), place, prefixes[:, QUESTION + place]]
     cut = float((alive * (1 - shares[:, -1, 12])).sum())
     assert complete <= 1
-    assert complete + cut == pytest.approx(1, abs=1e-9)
+    assert complete + cut == pytest.approx(1, abs=1e-5)
     assert cut > 0
 
 
@@ -128,12 +131,13 @@ def test_samples_are_right_as_often_as_is_known(weights, temperature):
     sampler, queries = Tiny(path=weights, temperature=temperature), sums(10, 1, seed=5)
     p = sampler.pass_rates(queries)
     n = 20_000
-    hits = [sum(c == (q.reference, "stop") for c in (c[:2] for c in cs)) for q, cs in zip(queries, drawn(sampler, queries, [n] * 10), strict=True)]
+    found = zip(queries, drawn(sampler, queries, [n] * 10), strict=True)
+    hits = [sum(c[:2] == (q.reference, "stop") for c in completions) for q, completions in found]
     errors = (np.array(hits) / n - p) / np.sqrt(p * (1 - p) / n)
     # Ten tests at three standard errors, of which the largest is looked at; and all together.
     assert np.abs(errors).max() < 3.5
     assert abs(errors.sum()) < 3 * np.sqrt(10)
-    assert 0.05 < p.min() and p.max() < 0.95 and p.max() - p.min() > 0.1
+    assert p.min() > 0.05 and p.max() < 0.95 and p.max() - p.min() > 0.05
 
 
 def test_estimated_pass_rates_are_without_bias(sampler):
@@ -223,7 +227,8 @@ def test_temperature_zero_takes_the_most_probable_symbol(sampler):
         best = sampler.model(whole[:, :-1])[:, QUESTION - 1 :].argmax(2)
     same = (best == whole[:, QUESTION:]) | (torch.arange(RESPONSE)[None] > torch.tensor([len(q.reference) for q in queries])[:, None])
     assert shares_correct(queries, greedy, grader_of("marked")).tolist() == same.all(1).double().tolist()
-    assert shares_correct(queries, sampler, grader_of("marked"), samples=200).mean() == pytest.approx(sampler.pass_rates(queries).mean(), abs=0.02)
+    sampled = shares_correct(queries, sampler, grader_of("marked"), samples=200)
+    assert sampled.mean() == pytest.approx(sampler.pass_rates(queries).mean(), abs=0.01)
 
 
 def test_worker_processes_draw_the_same(sampler):
@@ -285,12 +290,12 @@ def test_tuning_on_kept_responses_raises_the_pass_rate(sampler):
     queries = sums(100, 1)
     before = sampler.describe()
     kept = synthesize(queries, sampler, "uniform?k=2", cap=256, dedup="none").dataset()
-    tuned = sampler.tuned(kept, Tuning(steps=40), seed=3)
+    tuned = sampler.tuned(kept, Tuning(steps=25), seed=3)
     assert sampler.describe() == before
-    assert tuned.pass_rates(queries).mean() > sampler.pass_rates(queries).mean() + 0.1
+    assert tuned.pass_rates(queries).mean() > sampler.pass_rates(queries).mean() + 0.05
     pairs = [(line["query"], text) for line in kept for text in line["responses"]]
-    assert sampler.tuned(pairs, Tuning(steps=40), seed=3).describe() == tuned.describe()
-    assert sampler.tuned(pairs, Tuning(steps=40), seed=4).describe() != tuned.describe()
+    assert sampler.tuned(pairs, Tuning(steps=25), seed=3).describe() == tuned.describe()
+    assert sampler.tuned(pairs, Tuning(steps=25), seed=4).describe() != tuned.describe()
     with pytest.raises(ArgumentError, match="got no responses"):
         sampler.tuned([])
 

@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oche
@@ -18,6 +18,7 @@ from oche import training
 from oche.errors import ArgumentError, DataError, TrainingError
 from oche.rejection import Request, Tiny, Tuning, sums, synthesize
 from oche.rejection import _tiny as tiny
+from oche.rejection import _tiny_model as model_of
 from oche.rejection._decoder import Decoder
 from oche.rejection._evaluate import shares_correct
 from oche.rejection._sums import ALPHABET, QUESTION, RESPONSE, question, random_sums, read, spell
@@ -30,7 +31,8 @@ from tests.cli.conftest import run_oche
 def weights(tmp_path_factory):
     """A model of one-digit sums that is right about once in three times, as a file."""
     path = tmp_path_factory.mktemp("tiny") / "weights.pt"
-    tiny.save(path, tiny.pretrain(0.3, seed=1, shares=(1, 0, 0), digits=1), {})
+    (model,) = model_of.pretrain([0.3], seed=1, shares=(1, 0, 0), digits=1)
+    model_of.save(path, model, {})
     return path
 
 
@@ -134,9 +136,9 @@ def test_samples_are_right_as_often_as_is_known(weights, temperature):
     found = zip(queries, drawn(sampler, queries, [n] * 10), strict=True)
     hits = [sum(c[:2] == (q.reference, "stop") for c in completions) for q, completions in found]
     errors = (np.array(hits) / n - p) / np.sqrt(p * (1 - p) / n)
-    # Ten tests at three standard errors, of which the largest is looked at; and all together.
-    assert np.abs(errors).max() < 3.5
+    # All together, and each: four standard errors, since there are ten.
     assert abs(errors.sum()) < 3 * np.sqrt(10)
+    assert np.abs(errors).max() < 4
     assert p.min() > 0.05 and p.max() < 0.95 and p.max() - p.min() > 0.05
 
 
@@ -152,14 +154,15 @@ def test_estimated_pass_rates_are_without_bias(sampler):
     assert naive.mean() > 5 * error
 
 
-def test_the_rate_that_training_stops_at_is_the_exact_one():
-    model = tiny.pretrain(0.05, seed=2, shares=(1, 0, 0), digits=1)
-    other = Tiny()
-    other.model = model
-    # Ten percent of room: the check looks at every fifth step only.
-    assert 0.05 <= other.pass_rates(sums(100, 1)).mean() < 0.12
-    again = tiny.pretrain(0.05, seed=2, shares=(1, 0, 0), digits=1)
-    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
+def test_the_rates_that_training_stops_at_are_exact_ones():
+    weak, strong = Tiny(), Tiny()
+    weak.model, strong.model = model_of.pretrain([0.02, 0.05], seed=2, shares=(1, 0, 0), digits=1)
+    rates = [one.pass_rates(sums(100, 1)).mean() for one in (weak, strong)]
+    # Some room: the training looks at every fifth step only.
+    assert 0.02 <= rates[0] < 0.05 <= rates[1] < 0.08
+    # One training gives what two would.
+    (again,) = model_of.pretrain([0.02], seed=2, shares=(1, 0, 0), digits=1)
+    assert all(torch.equal(a, b) for a, b in zip(weak.model.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_exact_rates_need_a_temperature(sampler):
@@ -170,6 +173,7 @@ def test_exact_rates_need_a_temperature(sampler):
 # -- sampling ---------------------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 9))
 def test_a_sample_does_not_depend_on_what_else_is_asked(weights, cuts, number):
     sampler, queries = shared(weights), sums(10, 1)
@@ -272,6 +276,7 @@ def test_a_trained_model_is_kept_in_the_cache(own_cache, weights):
     assert Tiny(rate=1e-9).describe() == Tiny(path=weights).describe()
     # Another seed is another model; a damaged file is made again.
     assert Tiny(rate=1e-9, seed=5).describe() != first.describe()
+    assert [one.describe() for one in Tiny.stages([1e-9, 1e-8], seed=5)] == [Tiny(rate=r, seed=5).describe() for r in (1e-9, 1e-8)]
     kept.write_bytes(b"damaged")
     assert Tiny(rate=1e-9).describe() == first.describe()
 
@@ -280,7 +285,7 @@ def test_a_trained_model_is_kept_in_the_cache(own_cache, weights):
 
 
 def test_the_loss_counts_the_response_and_its_end_only():
-    sequences, targets = tiny.examples([("27+5=", "32"), ("1+1=", "2"), ("900+900=", "1800")])
+    sequences, targets = model_of.examples([("27+5=", "32"), ("1+1=", "2"), ("900+900=", "1800")])
     assert [row[:7] for row in targets.tolist()] == [[IGNORED] * 7] * 3
     assert [row[7:] for row in targets.tolist()] == [[2, 3, 12, IGNORED, IGNORED], [2, 12, *[IGNORED] * 3], [0, 0, 8, 1, 12]]
     assert ["".join(ALPHABET[s] for s in row) for row in sequences.tolist()] == ["...27+5=23..", "....1+1=2...", "900+900=0081"]

@@ -10,31 +10,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oche import files
-from oche.errors import ArgumentError, DataError, TrainingError
+from oche.errors import ArgumentError, DataError
 from oche.rejection._queries import Query
 from oche.rejection._sampler import Completion, Request
-from oche.rejection._sums import ALPHABET, QUESTION, RESPONSE, STOP, question, random_sums, read, spell, sums
-from oche.seeds import building, derive, generator
+from oche.rejection._sums import ALPHABET, RESPONSE, STOP, question, read, spell
+from oche.rejection._tiny_model import LAYOUT, SHARES, examples, load, pretrain, probabilities, save
+from oche.seeds import derive
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from oche.rejection._decoder import Decoder, Past
     from oche.rejection._tune import Tuning
 
-_LAYOUT = {"symbols": len(ALPHABET), "positions": QUESTION + RESPONSE}
 #: Numbers of the random stream that belong to one sample: two steps of the counter of Philox, of which five numbers are used.
 _PER_SAMPLE, _BLOCKS = 8, 2
 # Rows of a forward pass while drawing, always as many (the last pass is filled up), and samples at work at once.
 _ROWS, _AT_ONCE = 64, 4096
-# A training looks at its pass rate every so many steps, on so many sums of three digits, and gives up at last.
-_LOOK, _HELD, _MOST = 5, 200, 4000
-_SHARES = (0.10, 0.35, 0.55)
 
 
 class Tiny:
@@ -69,13 +65,22 @@ class Tiny:
         """The transformer, in evaluation mode; read, or trained and put into the cache, when it is first asked for."""
         if self.path is not None:
             return load(self.path)
-        kept = files.cache_dir() / f"tiny-{files.digest([_LAYOUT, self.rate, self.seed, _SHARES, _torch_version()])[:16]}.pt"
+        kept = _cached(self.rate, self.seed)
         try:
             return load(kept)
         except DataError:
             pass
-        found = pretrain(self.rate, self.seed)
+        (found,) = pretrain([self.rate], self.seed)
         save(kept, found, {"rate": self.rate, "seed": self.seed})
+        return found
+
+    @classmethod
+    def stages(cls, rates: Sequence[float], seed: int = 0) -> list[Tiny]:
+        """Samplers of several qualities out of one training, the same as `Tiny(rate=..., seed=...)` each: a student and its teacher."""
+        found = [cls(rate=rate, seed=seed) for rate in rates]
+        if not all(_cached(one.rate, seed).exists() for one in found):
+            for one, model in zip(found, pretrain([one.rate for one in found], seed), strict=True):
+                save(_cached(one.rate, seed), model, {"rate": one.rate, "seed": seed})
         return found
 
     def prepare(self) -> None:
@@ -193,118 +198,10 @@ class Tiny:
         return self.__dict__
 
 
-def examples(pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor]:
-    """What a tuning reads, `(n, 12)`, and what it has to say, `(n, 12)`: the response and its full stop; nothing else counts.
-
-    Raises:
-        ArgumentError: there are no pairs, or one is no sum.
-    """
+def _cached(rate: float, seed: int) -> Path:
     import torch
 
-    from oche.rejection._tune import IGNORED
-
-    if not pairs:
-        raise ArgumentError("tuning: got no responses; allowed: at least one; check what the synthesis kept")
-    whole = torch.tensor([spell(text, response) for text, response in pairs])
-    targets = whole[:, 1:].clone()
-    targets[:, : QUESTION - 1] = IGNORED
-    # Target j is symbol j + 1; the first full stop is the last that counts.
-    ends = QUESTION + torch.tensor([len(response) for _, response in pairs])
-    targets[torch.arange(1, whole.shape[1])[None] > ends[:, None]] = IGNORED
-    return whole[:, :-1], targets
-
-
-def pretrain(rate: float, seed: int = 0, shares: Sequence[float] = _SHARES, digits: int = 3) -> Decoder:
-    """Train a model from random weights until its mean exact pass rate reaches `rate`.
-
-    Args:
-        rate: Pass rate at temperature 1, in (0, 1).
-        seed: Root of weights and questions.
-        shares: Shares of questions with operands of 1, 2 and 3 digits.
-        digits: Digits of the sums whose pass rate counts.
-
-    Raises:
-        TrainingError: it was not reached.
-    """
-    import torch
-
-    from oche.rejection._decoder import Decoder
-    from oche.rejection._tune import Tuning, steps
-
-    with building(derive(seed, "tiny", "weights")):
-        model = Decoder(**_LAYOUT)
-    plan = Tuning(_MOST, 128, 3e-3, "constant", warmup_steps=100, weight_decay=0.01, grad_clip=1.0)
-    held = sums(100 if digits == 1 else _HELD, digits, derive(seed, "tiny", "held"))
-    whole = np.array([spell(q.text, str(q.reference)) for q in held])
-    lengths = np.array([len(q.reference) for q in held])
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        rng = generator(seed, "tiny", "questions")
-        while True:
-            sequences = torch.from_numpy(random_sums(plan.batch_size, shares, rng))
-            yield sequences[:, :-1], sequences[:, 1:]
-
-    def reached(step: int) -> bool:
-        return step % _LOOK == 0 and probabilities(model, whole, lengths).mean() >= rate
-
-    for _ in steps(model, batches(), plan, reached):
-        pass
-    if (got := probabilities(model, whole, lengths).mean()) < rate:
-        raise TrainingError(f"tiny: got a pass rate of {got:.3g} after {_MOST} steps; allowed: a rate below that, or another seed")
-    return model.double().eval()
-
-
-def probabilities(model: Decoder, whole: np.ndarray, lengths: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Exact probabilities of responses, `(n,)`.
-
-    Args:
-        model: The transformer.
-        whole: Symbols of questions and responses, `(n, 13)`.
-        lengths: Symbols of each response before its full stop, `(n,)`.
-        temperature: Of the sampling.
-    """
-    import torch
-
-    found = []
-    with torch.no_grad():
-        for part, size in zip(torch.from_numpy(whole).split(500), torch.from_numpy(lengths).split(500), strict=True):
-            logs = (model(part[:, :-1])[:, QUESTION - 1 :].double() / temperature).log_softmax(2)
-            own = logs.gather(2, part[:, QUESTION:, None])[..., 0]
-            counted = torch.arange(RESPONSE)[None] <= size[:, None]
-            found.append((own * counted).sum(1).exp())
-    return torch.cat(found).numpy()
-
-
-def save(path: str | os.PathLike[str], model: Decoder, about: dict[str, Any]) -> None:
-    """Write weights as single precision, which is what was trained."""
-    import copy
-
-    from oche import training
-
-    training.save(path, copy.deepcopy(model).float(), {"network": "tiny", **about})
-
-
-def load(path: str | os.PathLike[str]) -> Decoder:
-    """Read weights, in double precision and evaluation mode.
-
-    Raises:
-        DataError: the file is not there, cannot be read, or holds another network. Nothing in it is executed.
-    """
-    from oche import training
-    from oche.rejection._decoder import Decoder
-
-    def build(meta: dict[str, Any]) -> Decoder:
-        if meta.get("network") != "tiny":
-            raise DataError(f"weights of sampler 'tiny': got {os.fspath(path)!r}, another network; allowed: a file of Tiny.save")
-        return Decoder(**_LAYOUT)
-
-    return training.load(path, build).model.double()  # type: ignore[return-value]
-
-
-def _torch_version() -> str:
-    import torch
-
-    return torch.__version__
+    return files.cache_dir() / f"tiny-{files.digest([LAYOUT, rate, seed, SHARES, torch.__version__])[:16]}.pt"
 
 
 def _pairs(line: Any) -> Iterator[tuple[str, str]]:

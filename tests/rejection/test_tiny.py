@@ -347,9 +347,9 @@ def test_a_loss_that_is_not_finite_stops_the_training():
 
 
 def test_settings_are_checked():
-    for settings, message in (({"rate": 0}, "rate"), ({"rate": 1.0}, "rate"), ({"temperature": -1}, "temperature")):
+    for given_settings, message in (({"rate": 0}, "rate"), ({"rate": 1.0}, "rate"), ({"temperature": -1}, "temperature")):
         with pytest.raises(ArgumentError, match=message):
-            Tiny(**settings)
+            Tiny(**given_settings)
 
 
 # -- the command ------------------------------------------------------------------------------------------------------------------

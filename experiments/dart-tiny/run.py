@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import t
 
 import oche
 from oche import seeds
@@ -30,10 +31,12 @@ SEEDS = range(5)
 TRAIN, TEST = {2: 400, 3: 1600}, 2000
 STUDENT = 0.006  # mean exact pass rate on sums of three digits
 TUNING = Tuning(steps=150, batch_size=128, lr=1e-3, schedule="cosine", warmup_steps=5, weight_decay=0.0, grad_clip=1.0)
-# Teacher's pass rate, cap, k of uniform and of Prop2Diff. `weak`: near 0 on hard sums, so that the cap binds.
+# Teacher's pass rate, cap, k of uniform and of Prop2Diff. `weak`: near 0 on hard sums, so that the cap binds. `same`: all seeds share the
+# teacher and student of one training, and differ in queries, samples and order.
 BLOCKS: dict[str, dict[str, Any]] = {
     "two": {"teacher": 0.43, "cap": 2048, "uniform": 2, "prop2diff": 3},
     "weak": {"teacher": 0.03, "cap": 64, "uniform": 2, "prop2diff": 3},
+    "same": {"teacher": 0.43, "cap": 2048, "uniform": 2, "prop2diff": 3, "training": 0},
     "eight": {"teacher": 0.43, "cap": 2048, "uniform": 8, "prop2diff": 12},
 }
 MOST = 50_000_000  # raw samples of a run without a cap, far more than it needs
@@ -58,11 +61,15 @@ class Block:
     """One teacher with its allocations, for one seed: makes the sets, tunes the student on each, and measures it."""
 
     def __init__(self, seed: int, block: str, out: Path) -> None:
-        self.seed, self.name, self.plan = seed, block, BLOCKS[block]
-        self.train = [q for digits, n in TRAIN.items() for q in sums(n, digits, seeds.derive(seed, "train"))]
-        self.test = sums(TEST, 3, seeds.derive(seed, "test"), exclude=self.train)
+        self.name, self.plan = block, BLOCKS[block]
+        training = self.plan.get("training")
+        self.seed = seed if training is None else seeds.derive(seed, block) % 2**31
+        self.train = [q for digits, n in TRAIN.items() for q in sums(n, digits, seeds.derive(self.seed, "train"))]
+        self.test = sums(TEST, 3, seeds.derive(self.seed, "test"), exclude=self.train)
         # One training gives all of them.
-        self.student, weak, strong = Tiny.stages([STUDENT, BLOCKS["weak"]["teacher"], BLOCKS["two"]["teacher"]], seed)
+        self.student, weak, strong = Tiny.stages(
+            [STUDENT, BLOCKS["weak"]["teacher"], BLOCKS["two"]["teacher"]], seed if training is None else training
+        )
         self.teacher = weak if block == "weak" else strong
         self.truth = self.teacher.pass_rates(self.train)
         order = np.argsort(self.teacher.pass_rates(self.test), kind="stable")
@@ -186,7 +193,9 @@ def pairs(done: Any) -> list[tuple[str, str]]:
 def tables(found: list[dict[str, Any]]) -> tuple[str, str, dict[str, Any]]:
     """The means as CSV, the tests as CSV, and everything as JSON values."""
     lines = ["block,arm,seeds,measure,mean,sd"]
-    tests = ["block,measure,family,arm,against,difference,low,high,relative,relative_low,relative_high,p,p_holm,verdict"]
+    tests = [
+        "block,measure,family,arm,against,difference,low,high,relative,relative_low,relative_high,p,p_holm,verdict,paired_low,paired_high"
+    ]
     for block in BLOCKS:
         here = [f["arms"] for f in sorted(found, key=lambda f: f["seed"]) if f["block"] == block]
         if len(here) < 2:
@@ -207,15 +216,19 @@ def tables(found: list[dict[str, Any]]) -> tuple[str, str, dict[str, Any]]:
 
 def judged(block: str, measure: str, family: str, members: list[tuple[str, str]], here: list[dict[str, Any]]) -> list[str]:
     """One line per pair, by the judge, with Holm over the family."""
-    rows = []
+    rows, paired = [], []
     for arm, against in members:
         values, others = ([arms[name][measure] for arms in here] for name in (arm, against))
         rows.append(replace(oche.judge.compare(values, others), algorithm=arm, against=against))
+        # Seed by seed, which the judge does not know: trainings differ more than arms.
+        differences = np.subtract(values, others)
+        half = t.ppf(0.975, len(values) - 1) * differences.std(ddof=1) / np.sqrt(len(values))
+        paired.append((differences.mean() - half, differences.mean() + half))
     adjusted = [row.adjusted(p, len(rows)) for row, p in zip(rows, oche.judge.holm([r.p for r in rows]), strict=True)]
     return [
         f"{block},{measure},{family},{r.algorithm},{r.against},{r.difference:.3f},{r.difference_low:.3f},{r.difference_high:.3f},"
-        f"{r.ri:.2f},{r.ri_low:.2f},{r.ri_high:.2f},{r.p:.4g},{r.p_adj:.4g},{r.verdict}"
-        for r in adjusted
+        f"{r.ri:.2f},{r.ri_low:.2f},{r.ri_high:.2f},{r.p:.4g},{r.p_adj:.4g},{r.verdict},{low:.3f},{high:.3f}"
+        for r, (low, high) in zip(adjusted, paired, strict=True)
     ]
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,17 +218,22 @@ def judged(block: str, measure: str, family: str, members: list[tuple[str, str]]
     rows, paired = [], []
     for arm, against in members:
         values, others = ([arms[name][measure] for arms in here] for name in (arm, against))
-        rows.append(replace(oche.judge.compare(values, others), algorithm=arm, against=against))
+        rows.append(oche.judge.compare(values, others))
         # Seed by seed, which the judge does not know: trainings differ more than arms.
         differences = np.subtract(values, others)
         half = t.ppf(0.975, len(values) - 1) * differences.std(ddof=1) / np.sqrt(len(values))
         paired.append((differences.mean() - half, differences.mean() + half))
     adjusted = [row.adjusted(p, len(rows)) for row, p in zip(rows, oche.judge.holm([r.p for r in rows]), strict=True)]
     return [
-        f"{block},{measure},{family},{r.algorithm},{r.against},{r.difference:.3f},{r.difference_low:.3f},{r.difference_high:.3f},"
-        f"{r.ri:.2f},{r.ri_low:.2f},{r.ri_high:.2f},{r.p:.4g},{r.p_adj:.4g},{r.verdict},{low:.3f},{high:.3f}"
-        for r, (low, high) in zip(adjusted, paired, strict=True)
+        f"{block},{measure},{family},{arm},{against},{r.difference:.3f},{r.difference_low:.3f},{r.difference_high:.3f},"
+        f"{r.ri:.2f},{r.ri_low:.2f},{r.ri_high:.2f},{r.p:.4g},{r.p_adj:.4g},{verdict(r, against)},{low:.3f},{high:.3f}"
+        for (arm, against), r, (low, high) in zip(members, adjusted, paired, strict=True)
     ]
+
+
+def verdict(row: Any, against: str) -> str:
+    """The judge's words, which call the second arm `random`, with the arm's own name."""
+    return '"' + row.verdict.replace("random average", "random").replace("random", against) + '"'
 
 
 def main() -> None:
@@ -238,10 +242,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "out")
     parser.add_argument("--results", type=Path, default=HERE)
     parser.add_argument("--seeds", default=f"{SEEDS[0]}-{SEEDS[-1]}")
+    parser.add_argument("--blocks", default=",".join(BLOCKS))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     first, _, last = options.seeds.partition("-")
-    for block in BLOCKS:
+    for block in options.blocks.split(","):
         for seed in range(int(first), int(last or first) + 1):
             path = options.out / f"{block}-{seed}.json"
             if not path.exists():

@@ -77,7 +77,7 @@ class Tiny:
     @classmethod
     def stages(cls, rates: Sequence[float], seed: int = 0) -> list[Tiny]:
         """Samplers of several qualities out of one training, the same as `Tiny(rate=..., seed=...)` each: a student and its teacher."""
-        found = [cls(rate=rate, seed=seed) for rate in rates]
+        found: list[Tiny] = [cls(rate=rate, seed=seed) for rate in rates]
         if not all(_cached(one.rate, seed).exists() for one in found):
             for one, model in zip(found, pretrain([one.rate for one in found], seed), strict=True):
                 save(_cached(one.rate, seed), model, {"rate": one.rate, "seed": seed})

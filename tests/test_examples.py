@@ -26,7 +26,14 @@ def run(name: str, code: str = "", timeout: float = 300) -> str:
 
 
 def test_there_is_a_test_for_every_example():
-    assert [p.name for p in EXAMPLES] == ["nested_flow.py", "own_loop.py", "own_network.py", "table.py", "use_the_network.py"]
+    assert [p.name for p in EXAMPLES] == [
+        "nested_flow.py",
+        "own_loop.py",
+        "own_network.py",
+        "table.py",
+        "training_seeds.py",
+        "use_the_network.py",
+    ]
 
 
 def test_own_loop_finds_the_top_of_its_reward():
@@ -70,6 +77,21 @@ def test_the_table_gives_the_published_mean_and_a_verdict():
     said = run("table.py")
     assert "regularized-evolution" in said
     assert "10 + 10 searches" in said or "10" in said.splitlines()[0]
+
+
+@pytest.mark.slow
+def test_training_seeds_go_to_the_networks_near_the_bar():
+    lines = run("training_seeds.py").splitlines()
+    found = [tuple(map(int, re.findall(r"(\d+) \((\d+)\)", line)[i])) for line in lines[1:-1] for i in (0, 1)]
+    equal, spread = found[::2], found[1::2]
+    assert len(equal) == 6
+    assert {n for n, _ in equal} == {6}
+    assert sum(n for n, _ in spread) < sum(n for n, _ in equal)
+    # Always over the bar: as many trainings as are wanted. Never: given up after as many failures as the posterior takes.
+    assert {n for n, hits in spread if hits == n} == {3}
+    assert {n for n, hits in spread if hits == 0} <= {5}
+    assert max(spread) > (5, 0)
+    assert all(hits <= 3 for _, hits in spread)
 
 
 @pytest.mark.slow

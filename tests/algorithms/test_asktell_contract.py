@@ -86,3 +86,23 @@ class TestCMAES(AskTellContract):
 
     def make_algorithm(self) -> Any:
         return get("cma-es?restarts=1")
+
+
+class TestSuccessiveHalving(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("successive-halving?max=9")
+
+
+class TestSuccessiveHalvingOverEvolution(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("successive-halving?max=9&inner=regularized-evolution")
+
+
+class TestHyperband(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("hyperband?max=9&inner=regularized-evolution")
+
+
+class TestASHA(AskTellContract):
+    def make_algorithm(self) -> Any:
+        return get("asha?max=9&inner=regularized-evolution")

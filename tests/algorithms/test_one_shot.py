@@ -102,6 +102,74 @@ class TestRandomPaths(Contract):
     text = "rsps?epochs=2&n_candidates=5"
 
 
+class TestUniformPathsWithEvolution(Contract):
+    text = "spos?epochs=1&n_candidates=30&n_recalibrated=2"
+
+
+class TestFairPaths(Contract):
+    text = "fairnas?epochs=1&n_candidates=4&n_recalibrated=0"
+
+
+class TestSetn(Contract):
+    text = "setn?epochs=2&n_candidates=5"
+
+
+class TestEnas(Contract):
+    text = "enas?epochs=2&n_candidates=4&samples=3&arch_updates=2"
+
+
+class TestGdas(Contract):
+    text = "gdas?epochs=3"
+
+
+class TestReinmax(Contract):
+    text = "reinmax?epochs=2"
+
+
+class TestProxyless(Contract):
+    text = "proxylessnas?epochs=3&arch_every=2&mode=two&warmup=0"
+
+
+class TestDartsMinus(Contract):
+    text = "darts-minus?epochs=2"
+
+
+class TestFairDarts(Contract):
+    text = "fairdarts?epochs=2"
+
+
+class TestSmoothDarts(Contract):
+    text = "sdarts?epochs=1&kind=adversarial&steps=2"
+
+
+class TestSnas(Contract):
+    text = "snas?epochs=3"
+
+
+class TestDirichlet(Contract):
+    text = "one-shot?epochs=2&mixer=partial-channels%3Fk=2%26inner=dirichlet"
+
+
+class TestEntangled(Contract):
+    text = "one-shot?epochs=2&mixer=entangled"
+
+
+class TestPDarts(Contract):
+    text = "p-darts?epochs=1&keep=[3]&dropout=[0.0,0.4]&cells=[1,1]&warmup=0"
+
+
+class TestDrNas(Contract):
+    text = "drnas?epochs=1&k=[2,1]&keep=[2]&kl=0.001&warmup=0"
+
+
+class TestOnceForAll(Contract):
+    text = "ofa?epochs=0.001&n_candidates=4&n_recalibrated=1"
+
+
+class TestSandwich(Contract):
+    text = "sandwich?epochs=1&n_candidates=4&n_recalibrated=0"
+
+
 class TestRunningStatistics(Contract):
     text = "one-shot?epochs=1&batch_norm=running&mixer=partial-channels%3Fk=2&scheme=first-order&weighting=scalar"
 
@@ -137,7 +205,7 @@ def test_warm_up_freezes_arch_and_arch_steps_leave_weights_alone():
     assert all(not torch.equal(a, b) for a, b in zip(arch, search.net.arch(), strict=True))
     assert search.cost.passes == 17
     weights = [w.detach().clone() for w in search.net.weights()]
-    search.scheme._arch_step(search.training, search._train.at(16), search._valid.at(16))
+    search.scheme.arch_step(search.training, search._train.at(16), search._valid.at(16))
     assert all(torch.equal(a, b) for a, b in zip(weights, search.net.weights(), strict=True))
     assert all(p.grad is None for p in search.net.parameters())
 

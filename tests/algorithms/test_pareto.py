@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import oche
 from oche import seeds
+from oche._pareto import best_of_fronts, front_crowding, knee, pareto_ranks
 from oche.algorithms import ParetoFront, crowding_distance, get, hypervolume, non_dominated_sort, pareto_front
 from oche.errors import ArgumentError, OcheError
 from oche.loop import Interrupted
 from oche.loop.contracts import Feedback
-from oche.loop.pareto import best_of_fronts, front_crowding, knee, pareto_ranks
 from oche.testing.spaces import space
 
 VECTORS = st.integers(1, 4).flatmap(lambda m: st.lists(st.tuples(*[st.integers(0, 4)] * m), min_size=1, max_size=25))

@@ -27,6 +27,7 @@ from oche.testing.spaces import ScoreTask, space
 
 SEEDS = (0, 1)
 TRIALS = 60
+ALGORITHMS = {"asktell": "regularized-evolution?population=8", "optuna": "optuna:tpe?n_startup_trials=10"}
 
 
 class SlowScore(ScoreTask):
@@ -71,11 +72,11 @@ class Killer:
 
 def runs_of(kind: str, store: BaseStore, killer: Killer) -> tuple[list[Run], Workbench]:
     made: list[Run] = []
-    if kind == "asktell":
+    if kind in ALGORITHMS:
         on = space("categorical")
         for seed in SEEDS:
             plan = Plan(seed, Budget(trials=TRIALS), {"kind": kind}, parallel=2)
-            algorithm = as_factory("regularized-evolution?population=8")()
+            algorithm = as_factory(ALGORITHMS[kind])()
             log = plan.open(AskTellRun.kind, store)
             made.append(AskTellRun(on, algorithm, plan, log, make_record=make_record, observer=killer))
         return made, Workbench(on, SlowScore())

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from oche import seeds, spaces, training
-from oche.errors import ResumeError, TrainingError
+from oche.errors import ArgumentError, ResumeError, TrainingError
 from oche.training import Epoch, Recipe, cosine, data, fit, score
 
 RECIPE = Recipe(epochs=4, batch_size=32, lr=0.05, augment="crop+flip", crop_padding=1, label_smoothing=0.1, grad_clip=5.0, warmup_epochs=1)
@@ -250,3 +250,26 @@ def test_the_digits_preset_trains_a_small_cell_well_and_tells_cells_apart():
         scores[cell] = score(net, whole, "test")
     assert scores[good] > 90
     assert scores[dead] < 20
+
+
+def test_a_training_in_parts_is_the_training_in_one_piece(digits: data.DataSet, tmp_path: Path):
+    whole, first, second = network(), network(), network(seed=9)
+    full = fit(whole, digits, RECIPE, seed=3)
+    one = fit(first, digits, RECIPE, seed=3, until=1, keep=tmp_path / "one.pt")
+    assert one.history == full.history[:1] and one.cost.epochs == 1
+    fit(first, digits, RECIPE, seed=3, until=3, source=tmp_path / "one.pt", keep=tmp_path / "three.pt")
+    last = fit(second, digits, RECIPE, seed=3, source=tmp_path / "three.pt")
+    assert last.history == full.history and equal(second, whole)
+    assert last.cost.epochs == 1, "epochs of earlier parts are theirs"
+    assert last.cost.passes == full.cost.passes / 4
+
+
+def test_a_part_is_refused_for_another_training_or_beyond_the_recipe(digits: data.DataSet, tmp_path: Path):
+    fit(network(), digits, RECIPE, seed=3, until=1, keep=tmp_path / "one.pt")
+    with pytest.raises(ResumeError, match="seed differ"):
+        fit(network(), digits, RECIPE, seed=4, source=tmp_path / "one.pt")
+    for until in (0, 5):
+        with pytest.raises(ArgumentError, match="until: got"):
+            fit(network(), digits, RECIPE, seed=3, until=until)
+    with pytest.raises(ArgumentError, match="source"):
+        fit(network(), digits, RECIPE, seed=3, source=tmp_path / "one.pt", checkpoint=tmp_path / "other.pt")

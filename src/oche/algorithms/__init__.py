@@ -25,11 +25,48 @@ registry.register(
 )
 registry.register("dedup", "oche.algorithms.dedup:Dedup", "another algorithm without duplicates: 'dedup?inner=regularized-evolution'")
 registry.register("reinforce", "oche.algorithms.reinforce:Reinforce", "logits for every decision, moved by the advantage; cost targets")
+registry.register(
+    "successive-halving",
+    "oche.algorithms.successive_halving:SuccessiveHalving",
+    "many points for a few epochs, the best 1/eta for longer: 'successive-halving?min=1&eta=3'",
+)
+registry.register("hyperband", "oche.algorithms.hyperband:Hyperband", "brackets of successive halving: 'hyperband?max=81&eta=3'")
+registry.register(
+    "asha", "oche.algorithms.asha:ASHA", "successive halving without waiting; any source of points: 'asha?inner=regularized-evolution'"
+)
 registry.register("cma-es", "oche.algorithms.cma_es:CMAES", "numbers only: a normal distribution that follows good points")
+for _name, _summary in (
+    ("tpe", "Optuna: densities of good and of other points; 'optuna:tpe?multivariate=true'"),
+    ("gp", "Optuna: a Gaussian process"),
+    ("cmaes", "Optuna: CMA-ES for numbers, independent suggestions for the rest"),
+    ("nsgaii", "Optuna: NSGA-II, several objectives"),
+    ("nsgaiii", "Optuna: NSGA-III, several objectives"),
+    ("random", "Optuna: independent random points"),
+    ("qmc", "Optuna: a quasi-random sequence"),
+):
+    registry.register(f"optuna:{_name}", "oche.algorithms.optuna_sampler:OptunaSampler", _summary, sampler=_name)
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
-registry.register("rsps", "oche.algorithms.weight_sharing:rsps", "supernet, random paths; the best of many points by shared weights")
+registry.register("darts-minus", "oche.algorithms.weight_sharing:darts_minus", "DARTS beside a skip that fades away")
+registry.register("fairdarts", "oche.algorithms.weight_sharing:fairdarts", "supernet, a gate of its own for each candidate")
+registry.register("sdarts", "oche.algorithms.weight_sharing:sdarts", "DARTS with weights trained under perturbed mixtures")
+registry.register("snas", "oche.algorithms.weight_sharing:snas", "supernet, relaxed samples, one loss for weights and logits")
+registry.register("rarts", "oche.algorithms.weight_sharing:rarts", "DARTS with two coupled copies of the weights, first derivatives only")
+registry.register("rsps", "oche.algorithms.weight_sharing_paths:rsps", "supernet, random paths; the best of many points by shared weights")
+registry.register("spos", "oche.algorithms.weight_sharing_paths:spos", "supernet, random paths; evolution by shared weights")
+registry.register("fairnas", "oche.algorithms.weight_sharing_paths:fairnas", "supernet, every candidate once a step; evolution")
+registry.register(
+    "setn", "oche.algorithms.weight_sharing_paths:setn", "supernet, random paths, logits as in DARTS; the best of probable points"
+)
+registry.register("enas", "oche.algorithms.weight_sharing_paths:enas", "supernet, paths of a controller that learns from their scores")
+registry.register("gdas", "oche.algorithms.weight_sharing_paths:gdas", "supernet, one Gumbel sample a step, straight through")
+registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "supernet, one sample a step, gradients of second order")
+registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
+registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
+registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
+registry.register("ofa", "oche.algorithms.weight_sharing_stages:ofa", "largest network first, then all kernels, depths and widths")
+registry.register("sandwich", "oche.algorithms.weight_sharing_stages:sandwich", "largest, smallest and random paths in every step")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
@@ -51,22 +88,31 @@ def names() -> list[str]:
 __getattr__, __dir__, _lazy_names = attach(
     __name__,
     {
+        "ASHA": "oche.algorithms.asha:ASHA",
         "CMAES": "oche.algorithms.cma_es:CMAES",
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
+        "Hyperband": "oche.algorithms.hyperband:Hyperband",
         "OneShot": "oche.algorithms.one_shot:OneShot",
-        "ParetoFront": "oche.loop.pareto:ParetoFront",
+        "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
+        "ParetoFront": "oche._pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
         "Plan": "oche.algorithms.one_shot_plan:Plan",
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",
         "Reinforce": "oche.algorithms.reinforce:Reinforce",
+        "Limit": "oche.algorithms.staged:Limit",
+        "Stage": "oche.algorithms.staged:Stage",
+        "Staged": "oche.algorithms.staged:Staged",
+        "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
         "Sweep": "oche.algorithms.sweep:Sweep",
-        "crowding_distance": "oche.loop.pareto:crowding_distance",
-        "hypervolume": "oche.loop.pareto:hypervolume",
-        "non_dominated_sort": "oche.loop.pareto:non_dominated_sort",
+        "crowding_distance": "oche._pareto:crowding_distance",
+        "export_studies": "oche.algorithms.optuna_studies:export_studies",
+        "guards": "oche.algorithms.guards",
+        "hypervolume": "oche._pareto:hypervolume",
+        "non_dominated_sort": "oche._pareto:non_dominated_sort",
         "operators": "oche.algorithms.operators",
-        "pareto_front": "oche.loop.pareto:pareto_front",
+        "pareto_front": "oche._pareto:pareto_front",
     },
 )
 __all__ = ["get", "names", "registry", *_lazy_names]  # noqa: PLE0604 - the rest is a list of names

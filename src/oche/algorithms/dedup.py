@@ -51,6 +51,8 @@ class Dedup:
         self.inner: AskTell = as_factory(inner)()
         if not isinstance(self.inner, AskTell):
             raise ArgumentError(f"dedup inner: got {inner!r}; allowed: an algorithm with ask and tell")
+        if getattr(self.inner, "multi_fidelity", False):
+            raise ArgumentError(f"dedup inner: got {inner!r}, which comes back to points on purpose; allowed: dedup as its inner one")
         self.hash = hash
         self.max_duplicates = max_duplicates
         self.max_attempts = max_attempts

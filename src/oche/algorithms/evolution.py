@@ -64,6 +64,9 @@ class Evolution:
         True
     """
 
+    #: What was learned last stays longest, by the default update of the population.
+    keeps_latest = True
+
     def __init__(
         self,
         reproduction: Operator | Callable[..., Any] | None = None,

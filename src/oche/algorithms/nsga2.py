@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from oche._pareto import Crowding
 from oche.algorithms.evolution import Evolution
 from oche.algorithms.operators import KPoint, Mutate, Nondominated, Uniform
 from oche.algorithms.operators._base import Context, Member, Operator
 from oche.errors import ArgumentError
-from oche.loop.pareto import Crowding
 
 
 class _Parents(Operator):

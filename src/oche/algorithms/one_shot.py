@@ -10,17 +10,24 @@ interrupted, bit for bit on the CPU.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from oche import schemes, weightings
+from oche.algorithms.guards._guard import Watched, guards_of
+from oche.algorithms.one_shot_pairs import check_pair
+from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
+from oche.algorithms.one_shot_smoothing import perturbed
+from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
+from oche.algorithms.one_shot_watch import EpochWatch
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
@@ -28,7 +35,8 @@ from oche.schemes.base import Scheme, SchemeState
 from oche.schemes.first_order import FirstOrder
 from oche.schemes.problem import BilevelProblem
 from oche.schemes.rules import set_lr
-from oche.seeds import building, derive, generator
+from oche.seeds import building, derive, generator, torch_generator
+from oche.supernets.drawn import Drawn, Moment
 from oche.supernets.mixer import Mixer
 from oche.supernets.network import Functional, Supernet
 
@@ -49,6 +57,9 @@ class OneShot:
         n_scored: Validation images for a score, at least one batch. Default: the batch of 512 of the same code, but the same images
             for all candidates.
         batch_norm: As in `Supernet`.
+        points: Where scored points come from, see `oche.algorithms.one_shot_picks`.
+        n_recalibrated: Training batches from which batch-norm statistics are computed anew for each point that is scored; 0: a score uses
+            the statistics of its own batches.
     """
 
     def __init__(
@@ -61,14 +72,21 @@ class OneShot:
         n_candidates: int = 100,
         n_scored: int = 512,
         batch_norm: str = "batch",
+        points: str = "random",
+        n_recalibrated: int = 0,
     ) -> None:
         if pick not in PICKS:
             raise ArgumentError(f"pick: got {pick!r}; allowed: {', '.join(repr(p) for p in PICKS)}")
         if pick == "derive" and not mixer.learns_arch:
             raise ArgumentError(f"pick: got 'derive' with {type(mixer).__name__}, which trains no logits; allowed: 'score'")
-        for what, value in (("n_candidates", n_candidates), ("n_scored", n_scored)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ArgumentError(f"{what}: got {value!r}; allowed: a whole number from 1")
+        if points not in SOURCES:
+            raise ArgumentError(f"points: got {points!r}; allowed: {', '.join(repr(s) for s in SOURCES)}")
+        if points in ("policy", "top") and not mixer.learns_arch:
+            raise ArgumentError(f"points: got {points!r} with {type(mixer).__name__}, which trains no logits; allowed: 'random', 'evolve'")
+        check_pair(mixer, scheme, weighting)
+        for what, value, low in (("n_candidates", n_candidates, 1), ("n_scored", n_scored, 1), ("n_recalibrated", n_recalibrated, 0)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < low:
+                raise ArgumentError(f"{what}: got {value!r}; allowed: a whole number from {low}")
         self.mixer = mixer
         self.scheme = FirstOrder() if scheme is None else scheme
         self.plan = Plan() if plan is None else plan
@@ -77,11 +95,32 @@ class OneShot:
         self.n_candidates = n_candidates
         self.n_scored = n_scored
         self.batch_norm = batch_norm
+        self.points = points
+        self.n_recalibrated = n_recalibrated
+
+    def exchanged(self, scheme: Any = None, weighting: Any = None) -> OneShot:
+        """A search with the same settings but another scheme or weighting.
+
+        Args:
+            scheme: A scheme or its text; None keeps the present one.
+            weighting: A weighting or its text; None keeps the present one.
+
+        Raises:
+            ArgumentError: the parts do not go together.
+        """
+        scheme = schemes.registry.get(scheme) if isinstance(scheme, str) else scheme
+        weighting = weightings.registry.get(weighting) if isinstance(weighting, str) else weighting
+        changed = copy.copy(self)
+        changed.scheme, changed.weighting = scheme or self.scheme, weighting or self.weighting
+        check_pair(changed.mixer, changed.scheme, changed.weighting)
+        return changed
 
     # -- life ---------------------------------------------------------------------------------------------------------------
 
     def setup(self, space: Space, problem: Problem, seed: int, budget: Budget | None = None) -> None:
         """Build the supernet and the optimizers; see `WeightSharing.setup`."""
+        self.watch = EpochWatch(problem)
+        problem = self.watch.problem
         self.space, self.problem, self.seed = space, problem, seed
         if problem.n_batches.get("valid", 0) < 1:
             raise ArgumentError("valid split: got no batches; allowed: at least one; use more data, or a larger share for valid")
@@ -93,15 +132,24 @@ class OneShot:
             weights=self.net.named_weights(),
             arch=self.net.named_arch() if self.mixer.learns_arch else {},
             accept=self._accept,
+            settle=self._settle,
         )
         self.training: SchemeState = self.scheme.init(self.bilevel, self.plan.weight_rule, self.plan.arch_rule)
-        self.meter = _Meter()
-        self._train = _Stream(problem, "train", derive(seed, "batches", "train"))
-        self._valid = _Stream(problem, "valid", derive(seed, "batches", "valid"))
+        self.meter = Meter()
+        self._train = Stream(problem, "train", derive(seed, "batches", "train"))
+        self._valid = Stream(problem, "valid", derive(seed, "batches", "valid"))
         self._scores: list[float] = []
         self._metrics: dict[str, float] = {}
         self._ended = False
         self._model: Functional | None = None
+        #: Weights of a network that was trained before, for mixers that learn from one.
+        self.teacher: dict[str, Tensor] = {}
+        self._guards = guards_of(self.plan.guards)
+        self.training.keep_gradients = any(guard.needs_gradients for guard in self._guards)
+        self._passes = 0.0
+        self._update = 0
+        self._moment = Moment()
+        self._arch_drawn: Drawn | None = None
         self._kept: dict[str, Any] = {}
 
     @property
@@ -128,12 +176,18 @@ class OneShot:
             with self.meter.running():
                 if self._in_training():
                     self._train_step()
+                    self.watch.step(self.net, self.training.step, self.schedule.n_train, self.schedule.epochs, self.mixer.learns_arch)
                 else:
                     self._score_step()
         self.net.eval()
-        spent = _difference(self.cost, before)
+        spent = difference(self.cost, before)
         return Progress(
-            self.step, self._total(), self._done(), spent, {**self._metrics, "entropy": float(self.net.policy.entropy().detach())}
+            self.step,
+            self._total(),
+            self._done(),
+            spent,
+            {**self._metrics, "entropy": float(self.net.policy.entropy().detach())},
+            self.watch.line,
         )
 
     def propose(self, n: int) -> list[Proposal]:
@@ -158,6 +212,7 @@ class OneShot:
         total: dict[str, Tensor] = {}
         count = 0
         self.net.train()
+        self._moment = self.schedule.moment(self.training.step, self.cost)
         with self.net.fixed(fixed):
             for batch in self.problem.batches("train", derive(self.seed, "gradients"), 0):
                 with building(derive(self.seed, "gradients", count)):
@@ -179,6 +234,8 @@ class OneShot:
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
+            "guards": [guard.state() for guard in self._guards],
+            "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -191,6 +248,9 @@ class OneShot:
         self._scores = [float(score) for score in state["scores"]]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
+        self.teacher = dict(state["teacher"])
+        for guard, saved in zip(self._guards, state["guards"], strict=True):
+            guard.load(saved)
 
     def _lasting_cost(self) -> Cost:
         """What the rest of the search depends on: times only if the budget limits them, so that equal searches have equal states."""
@@ -218,36 +278,125 @@ class OneShot:
     def _train_step(self) -> None:
         step, state = self.training.step, self.training
         moves = self.mixer.learns_arch and self.schedule.arch_moves(step, self.cost)
+        updates = self.schedule.arch_updates(step, self.cost) if self.mixer.learns_arch else 0
         lr = self.schedule.lr(step, self.cost)
+        self._moment = self.schedule.moment(step, self.cost)
         set_lr(state.weight_optimizer, lr)
         train_batch = self._train.at(step)
-        valid_batch = self._valid.at(step) if moves else None
+        # A second copy of the weights is trained on the validation split in warm-up too.
+        valid_batch = self._valid.at(step) if (moves and self.scheme.needs_valid) or self.scheme.copies == 2 else None
         self.net.train()
+        self._passes, self._update = 0.0, 0
         with building(derive(self.seed, "step", step)):
             record = self.scheme.step(state, train_batch, valid_batch, update_arch=moves)
-        paths = self.mixer.paths_per_step
-        self.meter.cost += Cost(passes=record.passes + (paths - 1))
+        stop = self._watch(step)
+        valid_loss = record.valid_loss
+        if updates:
+            valid_loss = self._arch_phase(step, updates, train_batch)
+        self.meter.cost += Cost(passes=self._passes)
         self._metrics = {"train_loss": record.train_loss, "lr": lr}
-        if record.valid_loss is not None:
-            self._metrics["valid_loss"] = record.valid_loss
+        if valid_loss is not None:
+            self._metrics["valid_loss"] = valid_loss
+        for guard in self._guards:
+            self._metrics.update(guard.metrics())
+        self._ended = self._ended or stop
+
+    def _watch(self, step: int) -> bool:
+        """Let the guards look at a step; whether one of them ends the training."""
+        stop, ends = False, (step + 1) % self.schedule.n_train == 0
+        for guard in self._guards:
+            if not (guard.every_step or ends):
+                continue
+            moves = self.mixer.learns_arch and self.schedule.share(step, self.cost) >= self.schedule.warmup - 1e-9
+            watched = Watched(self.net, self.problem, self.training, None, derive(self.seed, "guard"), moves)
+            with building(derive(self.seed, "guard", step)):
+                if guard.every_step:
+                    watched.valid_batch = self._valid.at(step)
+                    self._passes += guard.after_step(watched)
+                if ends:
+                    watched.valid_batch = self._score_batches()[0]
+                    ended, passes = guard.after_epoch(watched)
+                    stop, self._passes = stop or ended, self._passes + passes
+        return stop
+
+    def _arch_phase(self, step: int, updates: int, train_batch: Any) -> float:
+        """Arch steps after an epoch of the weights; the mean of what they lowered."""
+        epoch, losses = step // self.schedule.n_train, []
+        for number in range(updates):
+            self._update = 1 + number
+            valid_batch = self._valid.at(epoch * updates + number) if self.scheme.needs_valid else None
+            with building(derive(self.seed, "arch", step, number)):
+                losses.append(self.scheme.arch_step(self.training, train_batch, valid_batch)[0])
+        return sum(losses) / len(losses)
 
     def _train_loss(self, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any = None) -> Tensor:
-        return self._loss("weights", self.training.step, weights, arch or self._frozen_arch(), batch)
+        # Asked for arch alone (second order, mixed level, RARTS), it is a loss of the arch phase, whose gates carry gradients.
+        alone = any(row.requires_grad for row in arch.values()) and not any(weight.requires_grad for weight in weights.values())
+        return self._loss("arch" if alone else "weights", self.training.step, weights, arch or self._frozen_arch(), batch)
 
     def _loss(self, phase: str, step: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> Tensor:
-        losses = []
-        for path in range(self.mixer.paths_per_step):
+        losses: list[Tensor] = []
+        lesson = self._lesson(step, arch, batch) if self.mixer.teacher == "fixed" else None
+        for path in range(self.mixer.paths(self.net.policy)):
             self._model = self.net.functional(weights, arch)
-            with self.net.at(step, phase, path):
-                losses.append(self.problem.loss(self._model, batch))
+            heard = Heard(self._model)
+            moved = self._moved(step, path, weights, arch, batch)
+            with self.net.at(step, phase, path, self._moment, moved):
+                loss = self.problem.loss(heard, batch)
+            losses.append(loss if lesson is None else self.mixer.path_loss(loss, heard.output, lesson))
+            if self.mixer.teacher == "first" and path == 0:
+                lesson = heard.output.detach()
+        self._passes += len(losses)
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
+    def _moved(
+        self, step: int, path: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any
+    ) -> dict[str, Tensor] | None:
+        """Multipliers of a weight step where the weighting perturbs them."""
+        if not hasattr(self.weighting, "perturb"):
+            return None
+        self._passes += self.weighting.passes
+        generator, clock = torch_generator(self.seed, "perturb", step, path), (step, path, self._moment)
+        return perturbed(self.net, self.weighting, lambda model: self.problem.loss(model, batch), weights, arch, clock, generator)
+
+    def _lesson(self, step: int, arch: Mapping[str, Tensor], batch: Any) -> Tensor | None:
+        """What the largest path gives with the weights of a network that was trained before; None without one."""
+        if not self.teacher:
+            return None
+        heard = Heard(self.net.functional(self.teacher, arch))
+        with torch.no_grad(), self.net.at(step, "weights", 0, self._moment), self.net.fixed(self.mixer.largest(self.net.policy)):
+            self.problem.loss(heard, batch)
+        self._passes += 1 / 3
+        return heard.output
+
     def _valid_loss(self, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any = None) -> Tensor:
-        model = self.net.functional(weights, arch)
-        with self.net.at(self.training.step, "arch"):
-            return self.mixer.arch_objective(
-                lambda: self.problem.loss(model, batch), lambda: self.problem.score(model, batch), self.net.policy, lambda: self.net.drawn
-            )
+        n = self.mixer.paths_per_arch_step
+        objectives = []
+        for path in range(n):
+            model = self.net.functional(weights, arch)
+            with self.net.at(self.training.step, "arch", self._update * n + path, self._moment):
+                objectives.append(
+                    self.mixer.arch_objective(
+                        lambda model=model: self.problem.loss(model, batch),
+                        lambda model=model: self._evaluated(model, batch),
+                        self.net.policy,
+                        lambda: self.net.drawn,
+                    )
+                )
+        self._passes += n * self.mixer.arch_passes
+        self._arch_drawn = self.net.drawn
+        return objectives[0] if n == 1 else torch.stack(objectives).mean()
+
+    def _evaluated(self, model: Functional, batch: Any) -> Any:
+        """The score of a batch in evaluation mode."""
+        self.net.eval()
+        try:
+            return self.problem.score(model, batch)
+        finally:
+            self.net.train()
+
+    def _settle(self, before: Mapping[str, Tensor]) -> None:
+        self.mixer.settle(self.net.policy, self._arch_drawn, before)
 
     def _accept(self) -> None:
         if self._model is not None:
@@ -259,22 +408,16 @@ class OneShot:
 
     # -- scores -------------------------------------------------------------------------------------------------------------
 
-    def _candidates(self) -> Sequence[DNA]:
-        """Different points in a fixed order: all of a small space, else random ones."""
+    def _candidates(self) -> Points:
+        """The points that are scored, in order."""
         if "candidates" not in self._kept:
-            size = self.space.size
-            if size <= self.n_candidates:
-                self._kept["candidates"] = list(self.space)
-            else:
-                rng = generator(self.seed, "candidates")
-                found: dict[DNA, None] = {}
-                while len(found) < self.n_candidates:
-                    found.setdefault(self.space.sample(rng))
-                self._kept["candidates"] = list(found)
+            self._kept["candidates"] = Points(self.points, self.n_candidates, self.space, self.net.policy, self.seed)
         return self._kept["candidates"]
 
     def _score_step(self) -> None:
-        score, passes = self._score(self._candidates()[len(self._scores)])
+        points = self._candidates()
+        dna, known = points.after(self._scores), points.scored(self._scores)
+        score, passes = (known[dna], 0.0) if dna in known else self._score(dna)
         self._scores.append(score)
         self.meter.cost += Cost(passes=passes)
         self._metrics = {**self._metrics, "best_score": max(self._scores)}
@@ -283,15 +426,23 @@ class OneShot:
         """Mean validation score with shared weights, of one point or of the mixture, and the passes that it took."""
         self.net.eval()
         total, count, batches = 0.0, 0, self._score_batches()
-        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(self.training.step, "arch"):
+        moment = self.schedule.moment(self.training.step, self.cost)
+        passes = len(batches) / 3
+        forced = self.net.fixed({} if dna is None else dna)
+        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(self.training.step, "arch", 0, moment), forced:
+            if dna is not None and self.n_recalibrated:
+                self.net.recalibrate(self._recalibration_batches())
+                passes += len(self._recalibration_batches()) / 3
             for batch in batches:
-                if dna is None:
-                    added, n = self.problem.score(self.net, batch)
-                else:
-                    with self.net.fixed(dna):
-                        added, n = self.problem.score(self.net, batch)
+                added, n = self.problem.score(self.net, batch)
                 total, count = total + float(added), count + int(n)
-        return total / count, len(batches) / 3
+        return total / count, passes
+
+    def _recalibration_batches(self) -> list[Any]:
+        if "recalibration" not in self._kept:
+            stream = self.problem.batches("train", derive(self.seed, "batches", "recalibration"), 0)
+            self._kept["recalibration"] = list(itertools.islice(stream, self.n_recalibrated))
+        return self._kept["recalibration"]
 
     def _score_batches(self) -> list[Any]:
         """The validation batches of every score."""
@@ -304,13 +455,15 @@ class OneShot:
 
     def _best_scored(self, n: int) -> list[DNA]:
         if not self._scores:  # the budget ended before anything could be scored
-            return list(self._candidates()[:n])
-        order = sorted(range(len(self._scores)), key=lambda i: -self._scores[i])
-        return [self._candidates()[i] for i in order[:n]]
+            first = self._candidates().after([])
+            return [first]
+        scored = self._candidates().scored(self._scores)
+        return sorted(scored, key=lambda dna: -scored[dna])[:n]  # sorted() is stable: of equal ones the first
 
     def _best_derived(self, n: int) -> list[DNA]:
         """The derived point, then the most probable ones among points drawn from the policy."""
-        first = self.net.derive()
+        kept = [point for guard in self._guards if (point := guard.point()) is not None]
+        first = kept[0] if kept else self.net.derive()
         others: dict[DNA, float] = {}
         rng = generator(self.seed, "proposals", self.training.step)
         for _ in range(16 * n if n > 1 else 0):
@@ -322,8 +475,7 @@ class OneShot:
     def _info(self, dna: DNA) -> dict[str, Any]:
         info: dict[str, Any] = {"log_prob": float(self.net.policy.log_prob(dna).detach())}
         if self._scores:
-            scored = dict(zip(self._candidates(), self._scores, strict=False))
-            info["shared_score"] = scored[dna]
+            info["shared_score"] = self._candidates().scored(self._scores)[dna]
         return info
 
     def _diagnose(self, dna: DNA) -> dict[str, Any]:
@@ -335,51 +487,3 @@ class OneShot:
             info["supernet_score"], more = self._score(None)
             passes += more
         return {**info, "cost": Cost(passes=passes).to_json()}
-
-
-@dataclass
-class _Meter:
-    """What was spent: counted passes, and measured times."""
-
-    cost: Cost = field(default_factory=Cost)
-
-    def running(self) -> _Timer:
-        """Measure the time of a block."""
-        return _Timer(self)
-
-
-class _Timer:
-    def __init__(self, meter: _Meter) -> None:
-        self.meter = meter
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter(), time.process_time()
-
-    def __exit__(self, *exception: object) -> None:
-        seconds, cpu_seconds = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
-        self.meter.cost += Cost(seconds=seconds, cpu_seconds=cpu_seconds)
-
-
-class _Stream:
-    """An endless stream of the batches of a split, epoch after epoch, that can be entered at any place."""
-
-    def __init__(self, problem: Problem, split: str, seed: int) -> None:
-        self.problem, self.split, self.seed = problem, split, seed
-        self.n = problem.n_batches[split]
-        self._iterator: Iterator[Any] | None = None
-        self._next = -1
-
-    def at(self, index: int) -> Any:
-        """Batch number `index` of the stream."""
-        epoch, position = divmod(index, self.n)
-        if self._iterator is None or index != self._next or position == 0:
-            self._iterator = iter(self.problem.batches(self.split, self.seed, epoch))
-            for _ in range(position):
-                next(self._iterator)
-        self._next = index + 1
-        return next(self._iterator)
-
-
-def _difference(after: Cost, before: Cost) -> Cost:
-    names = ("passes", "epochs", "seconds", "cpu_seconds")
-    return Cost(**{name: getattr(after, name) - getattr(before, name) for name in names})

@@ -14,6 +14,7 @@ from typing import Any
 from oche.errors import ArgumentError, BudgetError, unknown
 from oche.loop.contracts import Budget, Cost
 from oche.schemes.rules import Adam, Sgd
+from oche.supernets.drawn import Moment
 
 # Limits whose use is measured and not counted in steps.
 _MEASURED = ("seconds", "cpu_seconds", "passes")
@@ -35,7 +36,14 @@ class Plan:
         arch_lr: Learning rate of the architecture parameters (Adam).
         arch_weight_decay: Their decay.
         arch_clip: Largest gradient norm of theirs, or None.
+        arch_beta1: Decay of their first moment in Adam.
+        arch_eps: What Adam adds to the root of their second moment.
+        arch_every: An arch step every so many steps of the weights.
+        arch_updates: So many arch steps after each epoch of the weights, and none in between. 0: in between.
+        lr_rise: Share of the search in which the learning rate rises linearly from 0 to the cosine.
+        lr_from, lr_to: The part of the cosine that this search runs through; for stages of a longer one.
         reserve: Share of a budget in time or passes that is kept for what follows the training.
+        guards: What watches the search: names or objects of `oche.algorithms.guards`, one or a list.
 
     Source of the defaults: the reference code of DARTS for CIFAR-10.
     """
@@ -51,7 +59,15 @@ class Plan:
     arch_lr: float = 3e-4
     arch_weight_decay: float = 1e-3
     arch_clip: float | None = None
+    arch_beta1: float = 0.5
+    arch_eps: float = 1e-8
+    arch_every: int = 1
+    arch_updates: int = 0
+    lr_rise: float = 0.0
+    lr_from: float = 0.0
+    lr_to: float = 1.0
     reserve: float = 0.02
+    guards: Any = None
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:
@@ -59,6 +75,10 @@ class Plan:
         for what in ("lr", "arch_lr"):
             if not _number(getattr(self, what)) or getattr(self, what) <= 0:
                 raise ArgumentError(f"{what}: got {getattr(self, what)!r}; allowed: a number above 0")
+        for what, low in (("arch_every", 1), ("arch_updates", 0)):
+            value = getattr(self, what)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ArgumentError(f"{what}: got {value!r}; allowed: a whole number from {low}")
         if not _number(self.warmup) or self.warmup < 0:
             raise ArgumentError(f"warmup: got {self.warmup!r}; allowed: a share from 0 to below 1, or a number of epochs")
         if not _number(self.reserve) or not 0 <= self.reserve < 1:
@@ -85,11 +105,14 @@ class Plan:
     @property
     def arch_rule(self) -> Adam:
         """How architecture parameters are updated."""
-        return Adam(self.arch_lr, weight_decay=self.arch_weight_decay, clip=self.arch_clip)
+        return Adam(self.arch_lr, (self.arch_beta1, 0.999), self.arch_weight_decay, self.arch_clip, self.arch_eps)
 
     def lr_at(self, share: float) -> float:
         """The learning rate of the weights when `share` of the search is done: `min + (lr - min) * (1 + cos(pi * share)) / 2`."""
-        return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2
+        share = min(max(share, 0.0), 1.0)
+        rise = min(1.0, share / self.lr_rise) if self.lr_rise else 1.0
+        along = self.lr_from + (self.lr_to - self.lr_from) * share
+        return rise * (self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * along)) / 2)
 
 
 class Schedule:
@@ -148,8 +171,24 @@ class Schedule:
         return self.plan.lr_at((step // self.n_train) / self.epochs)
 
     def arch_moves(self, step: int, cost: Cost) -> bool:
-        """Whether the warm-up is over."""
+        """Whether the warm-up is over, and an arch step goes with this step of the weights."""
+        if self.plan.arch_updates or (step + 1) % self.plan.arch_every:
+            return False
         return self.share(step, cost) >= self.warmup - 1e-9
+
+    def arch_updates(self, step: int, cost: Cost) -> int:
+        """Arch steps that follow on this step of the weights, the last one of an epoch."""
+        if (step + 1) % self.n_train or self.share(step, cost) < self.warmup - 1e-9:
+            return 0
+        return self.plan.arch_updates
+
+    def moment(self, step: int, cost: Cost) -> Moment:
+        """How far the search is at a step: by whole epochs, or by the share of the budget where it is measured or is not two epochs."""
+        if self.measured or self.epochs < 2:
+            share = self.share(step, cost)
+            return Moment(share, share)
+        epoch = step // self.n_train
+        return Moment(min(1.0, epoch / self.epochs), min(1.0, epoch / (math.ceil(self.epochs) - 1)))
 
     def total(self, step: int, cost: Cost) -> int:
         """Steps of the training, an estimate where the budget is measured."""

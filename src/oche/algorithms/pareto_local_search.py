@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from oche._pareto import ParetoFront
 from oche.algorithms._units import uniform_mutation, units
 from oche.algorithms.operators._mutators import MAX_REDRAWS
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.loop.pareto import ParetoFront
 from oche.program import DNA, Space
 from oche.program.dna import Gene
 
@@ -93,9 +93,17 @@ class ParetoLocalSearch:
             dna = self._pending.pop(number, None)
             if dna is None:
                 raise ArgumentError(f"tell: got proposal {number}; allowed: one that was asked and not told yet")
-            if feedback.ok:
-                assert feedback.reward is not None
-                self.front.add(dna, feedback.reward if isinstance(feedback.reward, tuple) else (feedback.reward,))
+            self._enter(dna, feedback)
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """Let a point onto the front that was not asked for; it is not proposed again."""
+        self._proposed.add(dna.flat)
+        self._enter(dna, feedback)
+
+    def _enter(self, dna: DNA, feedback: Feedback) -> None:
+        if feedback.ok:
+            assert feedback.reward is not None
+            self.front.add(dna, feedback.reward if isinstance(feedback.reward, tuple) else (feedback.reward,))
 
     def state(self) -> dict[str, Any]:
         """The front, what was proposed, and open proposals."""

@@ -45,6 +45,9 @@ class RegularizedEvolution:
         PyGlove, the mutation is its `Uniform`; the functions of the budget and `force_change` are ours.
     """
 
+    #: What was learned last stays longest.
+    keeps_latest = True
+
     def __init__(self, population: int | None = None, tournament: int | None = None, force_change: bool = False) -> None:
         _check_size("population", population, 2)
         _check_size("tournament", tournament, 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.program import Space
+from oche.program import DNA, Space
 
 
 class Sweep:
@@ -48,6 +48,9 @@ class Sweep:
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Nothing to learn."""
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """A trial that was not asked for changes nothing."""
 
     def state(self) -> dict[str, Any]:
         """The number of asks."""

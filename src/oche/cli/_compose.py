@@ -101,11 +101,13 @@ def algorithm(text: str | None, **parts: str | None) -> str:
 
     given = {key: value for key, value in parts.items() if value is not None}
     text = text or ("one-shot" if given else "regularized-evolution")
-    if given and canonical(parse(text)[0]) != "oneshot":
-        named = ", ".join(f"--{key}" for key in given)
-        raise ArgumentError(f"{named}: got it with algorithm {text!r}; allowed: with 'one-shot', which is any mixer with any scheme")
+    if "mixer" in given and canonical(parse(text)[0]) != "oneshot":
+        raise ArgumentError(f"--mixer: got it with algorithm {text!r}; allowed: with 'one-shot', which is any mixer with any scheme")
     for noun, value in given.items():
         {"mixer": oche.mixers, "scheme": oche.schemes, "weighting": oche.weightings}[noun].registry.get(value)
+    for noun in given:
+        if noun in parse(text)[1]:
+            raise ArgumentError(f"--{noun}: got it with algorithm {text!r}, which names one; allowed: one of the two")
     if given:
         text += ("&" if "?" in text else "?") + "&".join(f"{key}={quote(value, safe='')}" for key, value in given.items())
     oche.algorithms.get(text)
@@ -139,6 +141,16 @@ def constraint(max_params: int | None, max_macs: int | None, where: str | None, 
             )
         given["input_size"] = tuple(shape)
     return Constraint(**given)
+
+
+def prior(text: str | None, space: Any) -> Any:
+    """The prior of a JSON file, checked against the space; None if there is none."""
+    from oche.loop.priors import as_prior
+
+    found = as_prior(text)
+    if found is not None:
+        found.check(space)
+    return found
 
 
 def task(

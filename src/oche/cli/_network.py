@@ -56,17 +56,28 @@ def read_meta(net: Path) -> dict[str, Any]:
     raise AssertionError("the loader returned without asking for the network")
 
 
+def space_of(meta: dict[str, Any], program: str | None) -> Any:
+    """The space of a saved network: that of the program which the user names, or a space of the library.
+
+    Raises:
+        ArgumentError: the network was built from a file of the user's, and no program is named.
+        DNAError: the program has another space.
+    """
+    from oche.cli._program import load_space
+
+    text = program or meta.get("program")
+    if not isinstance(text, str) or (program is None and ".py" in text):
+        raise ArgumentError(f"network: got one built by {text!r}, and no --program; allowed: file.py:Name; add --program {text}")
+    space, _ = load_space(text)
+    if space.fingerprint != meta["fingerprint"]:
+        raise DNAError(f"network: got a member of {meta['space']!r}; allowed: a member of {space.name!r}; give its program")
+    return space
+
+
 def _builder(program: str | None) -> Callable[[dict[str, Any]], Any]:
     def build_again(meta: dict[str, Any]) -> Any:
-        from oche.cli._program import load_space
         from oche.program import DNA
 
-        text = program or meta.get("program")
-        if not isinstance(text, str) or (program is None and ".py" in text):
-            raise ArgumentError(f"network: got one built by {text!r}, and no --program; allowed: file.py:Name; add --program {text}")
-        space, _ = load_space(text)
-        if space.fingerprint != meta["fingerprint"]:
-            raise DNAError(f"network: got a member of {meta['space']!r}; allowed: a member of {space.name!r}; give its program")
-        return space.build(DNA(tuple(meta["dna"])), seed=0, **meta.get("arguments", {}))
+        return space_of(meta, program).build(DNA(tuple(meta["dna"])), seed=0, **meta.get("arguments", {}))
 
     return build_again

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 Program = Annotated[str, typer.Argument(help="file.py:Name, or the name of a space ('oche list spaces').", metavar="PROGRAM")]
+Channels = Annotated[int | None, typer.Option("--channels", help="Argument 'channels' of the program: its width.", min=1)]
+Cells = Annotated[int | None, typer.Option("--cells", help="Argument 'cells' of the program: its depth.", min=1)]
 AlgorithmText = Annotated[
     str | None, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")
 ]
@@ -38,6 +40,16 @@ MaxParams = Annotated[int | None, typer.Option("--max-params", help="Only member
 MaxMacs = Annotated[int | None, typer.Option("--max-macs", help="Only members with at most so many multiply-adds for one input.", min=1)]
 Where = Annotated[
     str | None, typer.Option("--where", help="Only members for which file.py:function holds; '?of=decisions' passes labels by key.")
+]
+WarmStart = Annotated[
+    str | None, typer.Option("--warm-start", help="Trials made before, learned first: 'runs.db', 'runs.db:NAME' or a CSV file.")
+]
+PriorText = Annotated[
+    str | None, typer.Option("--prior", help="JSON file of beliefs about good values, e.g. 'prior.json?confidence=high'.")
+]
+EarlyStopping = Annotated[
+    str | None,
+    typer.Option("--early-stopping", help="End trials while they run, e.g. 'asha?min=1&eta=3', median or 'gates?rank=3:0.5'."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no tables; only the result in one line.")]

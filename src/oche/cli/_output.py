@@ -6,8 +6,10 @@ With `--json` stdout holds the document alone; with `--quiet` only lines marked 
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -61,6 +63,35 @@ class Output:
             typer.echo(json.dumps(value, indent=2, default=_plain, allow_nan=False))
         else:
             typer.echo(short if self.quiet and short is not None else text)
+
+
+@contextmanager
+def telling(name: str, enabled: bool = True) -> Iterator[None]:
+    """Print what a logger says at level INFO to stderr, above a progress bar if there is one.
+
+    Args:
+        name: Of the logger, such as `oche.algorithms`.
+        enabled: False prints nothing.
+    """
+    if not enabled:
+        yield
+        return
+    logger, handler = logging.getLogger(name), _ToStderr(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+class _ToStderr(logging.Handler):
+    """Writes to whatever stderr is at the time: a progress bar puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -54,12 +54,32 @@ def load_space(text: str, collect: str = "alternatives") -> tuple[Any, Source]:
 
     target, settings = parse(text)
     program, source = load_program(target)
-    space = program if isinstance(program, Space) else Space(program, collect, **settings)
+    space = program if isinstance(program, Space) and not settings else Space(program, collect, **settings)
     if not space.points:
         raise SpaceError(f"program {source.text}: got no choices in it; allowed: at least one, for example oche.oneof([...]); add one")
     if not isinstance(program, Space):
         space.name = source.text
     return space, source
+
+
+def sized(text: str, **sizes: int | None) -> str:
+    """`text` with some arguments of the program: `darts` and `cells=5` give `darts?cells=5`.
+
+    Args:
+        text: A program, perhaps with settings.
+        **sizes: Arguments; None leaves one out.
+
+    Raises:
+        ArgumentError: one stands in the settings already, with another value.
+    """
+    settings = parse(text)[1]
+    for name, value in sizes.items():
+        if value is None or settings.get(name) == value:
+            continue
+        if name in settings:
+            raise ArgumentError(f"--{name}: got {value} and {name}={settings[name]!r} in {text!r}; allowed: one of them")
+        text += f"{'&' if '?' in text else '?'}{name}={value}"
+    return text
 
 
 def load_program(text: str) -> tuple[Any, Source]:

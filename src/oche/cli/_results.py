@@ -69,9 +69,10 @@ def write_network(folder: Path, record: Any, space: Any, program: str, task: Any
     from oche import training
     from oche.cli._network import describe, plain_arguments
     from oche.program import DNA
+    from oche.tasks import final_arguments
 
     dna = DNA(tuple(record.dna))
-    arguments = {**plain_arguments(space), **task.arguments(space), **task.final}
+    arguments = {**plain_arguments(space), **task.arguments(space), **final_arguments(space, task.final)}
     saved = training.load(kept, lambda meta: space.root.build(dna, seed=0, **arguments))
     meta = describe(space.root, program, dna, arguments, record.train_seed or 0, dict(record.metrics))
     path = folder / "best.pt"

@@ -13,6 +13,8 @@ from oche.cli._output import Output
 
 def command(
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     members: Annotated[int, typer.Option("--members", "-n", help="How many random members.", min=2)] = 8,
     task: option.TaskText = None,
     data: option.DataText = None,
@@ -37,10 +39,10 @@ def command(
     """
     import oche
     from oche.cli import _results as results
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
 
     output = Output(as_json, quiet)
-    space, source = load_space(program)
+    space, source = load_space(sized(program, channels=channels, cells=cells))
     made = compose.task(task, data, recipe, final=final, device=device)
     limits = compose.constraint(max_params, max_macs, where, made)
     if dry_run:

@@ -23,53 +23,77 @@ Net = Annotated[Path, typer.Argument(help="Network file, e.g. out/best.pt.", met
 ProgramOption = Annotated[str | None, typer.Option("--program", help="file.py:Name that built the network; not needed for a space.")]
 Best = Annotated[Path | None, typer.Option("--best", help="best.json of a search: which member to build.")]
 Dna = Annotated[str | None, typer.Option("--dna", help="Which member, as a list: '0,3,1'; '-' where a choice is not active.")]
+GenotypeText = Annotated[
+    str | None, typer.Option("--genotype", help="Which member, as a published name (PC_DARTS_CIFAR) or text Genotype(...); DARTS cells.")
+]
+Train = Annotated[bool | None, typer.Option("--train/--no-train", help="Train it by the data's recipe; default: if --data is given.")]
+Draw = Annotated[Path | None, typer.Option("--draw", help="SVG file for a drawing of the member.")]
 Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
 
 
 @command.command()
 def build(
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     out: Annotated[Path, typer.Option("--out", help="Network file to write.")] = Path("net.pt"),
     best: Best = None,
     dna: Dna = None,
     decisions: Decisions = None,
+    genotype: GenotypeText = None,
     data: option.DataText = None,
     recipe: option.RecipeText = None,
     final: option.FinalText = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and training.", min=0)] = 0,
+    train: Train = None,
+    draw: Draw = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
 ) -> None:
-    """Build a member of a space, train it if --data is given, and save it.
+    """Build a member of a space, train it if --data is given, draw it, and save it.
 
     Example: oche child build net.py:Net --best out/best.json --data digits --out net.pt
     """
     from oche import training
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
+    from oche.tasks import architecture, final_arguments
 
     output = Output(as_json, quiet)
-    space, source = load_space(program)
-    chosen = choose(space, best, dna, decisions)
-    arguments = {**plain_arguments(space), **compose.settings(final, "--final")}
+    if train and data is None:
+        raise ArgumentError("--train: got it without --data; allowed: together; for example --train --data digits")
+    space, source = load_space(sized(program, channels=channels, cells=cells))
+    chosen = choose(space, best, dna, decisions, genotype)
+    arguments = {**final_arguments(space), **plain_arguments(space), **compose.settings(final, "--final")}
     loaded = training.data.load(data) if data is not None else None
     task = compose.task(None, data, recipe) if loaded is not None else None
     if task is not None:
         arguments = {**task.arguments(space), **arguments}
     child = space.build(chosen, seed=seed, **arguments)
-    metrics = dict(task.report(child, seed).metrics) if task is not None else {}
+    metrics = dict(task.report(child, seed).metrics) if task is not None and train is not False else {}
     meta = describe(space, source.text, chosen, arguments, seed, metrics)
     training.save(out, child, meta, data=loaded)
-    output.result({"path": str(out), **meta}, f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {_said(meta)}")
+    text = architecture(space, chosen)
+    said = f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {_said(meta)}\n{text}"
+    if draw is not None:
+        said += f"\nwrote {write_drawing(draw, text, meta['decisions'])}"
+    output.result({"path": str(out), "arch": text, **({"drawing": str(draw)} if draw is not None else {}), **meta}, said)
 
 
 @command.command()
-def show(net: Net, as_json: option.Json = False, quiet: option.Quiet = False) -> None:
-    """Say what a network file holds.
+def show(net: Net, draw: Draw = None, program: ProgramOption = None, as_json: option.Json = False, quiet: option.Quiet = False) -> None:
+    """Say what a network file holds, and draw its member.
 
-    Example: oche child show out/best.pt
+    Example: oche child show out/best.pt --draw cell.svg
     """
     output = Output(as_json, quiet)
     meta = read_meta(net)
+    if draw is not None:
+        from oche.cli._network import space_of
+        from oche.program import DNA
+        from oche.tasks import architecture
+
+        space = space_of(meta, program)
+        write_drawing(draw, architecture(space, DNA(tuple(meta["dna"]))), meta["decisions"])
     output.table(("what", "value"), [(k, v) for k, v in meta.items() if k != "input"])
     output.result(meta, f"{net}: {meta.get('space', '?')}, {_said(meta)}")
 
@@ -142,12 +166,25 @@ def export(
     output.result({"path": str(path), "format": chosen}, f"wrote {path} ({chosen})")
 
 
-def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None) -> Any:
-    """The DNA that exactly one of three options names, checked against the space."""
+def write_drawing(path: Path, text: str, decisions: dict[str, Any]) -> Path:
+    """The drawing of a member as an SVG file."""
+    from oche.files import write_text
+    from oche.judge import draw_program
+
+    write_text(path, draw_program(text, decisions))
+    return path
+
+
+def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None, genotype: str | None = None) -> Any:
+    """The DNA that exactly one of four options names, checked against the space."""
     from oche.program import DNA
 
-    if sum(o is not None for o in (best, dna, decisions)) != 1:
-        raise ArgumentError("member: allowed: exactly one of --best, --dna and --decisions; for example --best out/best.json")
+    if sum(o is not None for o in (best, dna, decisions, genotype)) != 1:
+        raise ArgumentError("member: allowed: exactly one of --best, --dna, --decisions and --genotype; for example --best out/best.json")
+    if genotype is not None:
+        from oche.spaces import darts
+
+        return space.encode_decisions(darts.decisions(genotype))
     if decisions is not None:
         return space.encode_decisions({k: str(v) for k, v in compose.settings(decisions, "--decisions").items()})
     if best is not None:

@@ -21,6 +21,7 @@ REGISTRIES = {
     "schemes": "oche.schemes:registry",
     "weightings": "oche.weightings:registry",
     "flows": "oche.flows:registry",
+    "policies": "oche.loop.stopping:registry",
     "allocations": "oche.rejection:allocations",
     "samplers": "oche.rejection:samplers",
     "graders": "oche.rejection.graders:registry",

@@ -10,7 +10,7 @@ import typer
 
 from oche.cli import _options as option
 from oche.cli._output import Output
-from oche.errors import ResumeError
+from oche.errors import ArgumentError, ResumeError, unknown
 
 command = typer.Typer(help="What a store holds: list, show, resume, export.", no_args_is_help=True)
 
@@ -77,19 +77,46 @@ def show(run: RunText, store: StoreText, as_json: option.Json = False, quiet: op
 @command.command()
 def export(
     store: StoreText,
-    path: Annotated[Path, typer.Argument(help="File for the records, JSON lines.")],
+    path: Annotated[str, typer.Argument(help="File for the records, JSON lines; with --format optuna a file or a database URL.")],
     run: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
+    form: Annotated[str, typer.Option("--format", help="records: JSON lines; optuna: a study per run.")] = "records",
+    program: Annotated[
+        str | None, typer.Option("--program", help="file.py:Name or space of the runs, for studies; default: as it was searched.")
+    ] = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
 ) -> None:
-    """Write records as JSON lines, for `oche judge` or any other program.
+    """Write records as JSON lines, for `oche judge` or any other program; or trials as studies of Optuna.
 
     Example: oche runs export records.jsonl --store runs.db
     """
     out = Output(as_json, quiet)
+    if form not in ("records", "optuna"):
+        raise unknown("--format", form, ("records", "optuna"))
     with open_store(store) as opened:
+        if form == "optuna":
+            names = _export_studies(opened, path, program, run)
+            out.table(("study",), [(name,) for name in names])
+            out.result({"path": path, "studies": names}, f"wrote {len(names)} studies to {path}")
+            return
         n = opened.export(path, opened.find(run).id if run is not None else None)
-    out.result({"path": str(path), "records": n}, f"wrote {n} records to {path}")
+    out.result({"path": path, "records": n}, f"wrote {n} records to {path}")
+
+
+def _export_studies(store: Any, target: str, program: str | None, run: str | None) -> list[str]:
+    """Studies of the runs of one program; without `program`, of each that a command of the store searched."""
+    from oche.algorithms import export_studies
+    from oche.cli._commands import remembered
+    from oche.cli._program import load_space
+
+    if program is not None:
+        return export_studies(store, target, load_space(program)[0], run)
+    rows = [store.find(run)] if run is not None else store.runs()
+    words = [said for row in rows if (said := remembered(store, row.name)) is not None and len(said) > 1]
+    programs = list(dict.fromkeys(said[1] for said in words if not said[1].startswith("-")))
+    if not programs:
+        raise ArgumentError("export: got no --program, and the store does not say which one was searched; allowed: --program file.py:Name")
+    return [name for text in programs for name in export_studies(store, target, load_space(text)[0], run)]
 
 
 @command.command()

@@ -11,7 +11,7 @@ import typer
 
 from oche.cli import _compose as compose
 from oche.cli import _options as option
-from oche.cli._output import Output
+from oche.cli._output import Output, telling
 from oche.errors import TrainingError, unknown
 
 WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
@@ -36,6 +36,9 @@ class Plan:
     equal: str = "work"
     constraint: Any = None
     flow: str | None = None
+    warm_start: str | None = None
+    prior: Any = None
+    early_stopping: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -57,12 +60,17 @@ class Plan:
             "parallel": self.common["parallel"],
             "threads": self.common["threads"],
             **({"constraint": self.constraint.describe()} if self.constraint is not None else {}),
+            **({"warm_start": self.warm_start} if self.warm_start is not None else {}),
+            **({"prior": self.prior.describe()} if self.prior is not None else {}),
+            **({"early_stopping": self.early_stopping} if self.early_stopping is not None else {}),
         }
 
 
 def command(
     context: typer.Context,
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     algorithm: option.AlgorithmText = None,
     mixer: option.MixerText = None,
     scheme: option.SchemeText = None,
@@ -90,6 +98,9 @@ def command(
     max_params: option.MaxParams = None,
     max_macs: option.MaxMacs = None,
     where: option.Where = None,
+    warm_start: option.WarmStart = None,
+    prior: option.PriorText = None,
+    early_stopping: option.EarlyStopping = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
     dry_run: option.DryRun = False,
@@ -97,17 +108,23 @@ def command(
     """Search a program with choices, train what was found, and judge it against random.
 
     Example: oche search net.py:Net --algorithm pc-darts --data digits --seeds 5 --store runs.db --out out/
+
+    Example: oche search net.py:Net -a 'asha?min=1&inner=regularized-evolution' --data digits --budget epochs=200
+
+    Example: oche search net.py:Net -a random --data digits --budget trials=40 --early-stopping 'asha?min=1&eta=3'
     """
     from oche import flows
     from oche.cli import _results as results
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
+    from oche.loop import as_policy
 
     output = Output(as_json, quiet)
     if equal not in ("work", "cpu_seconds"):
         raise unknown("unit of --equal", equal, ("work", "cpu_seconds"))
-    space, source = load_space(program)
+    space, source = load_space(sized(program, channels=channels, cells=cells))
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     divided = flows.get(flow)
+    as_policy(early_stopping)  # a wrong name or setting stops here
     made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(
         space,
@@ -117,11 +134,14 @@ def command(
         compose.budget(budget),
         compose.seeds(seeds),
         members if baseline else 0,
-        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint"),
+        random_search and (chosen.partition("?")[0] != "random" or divided.name != "joint" or bool(warm_start or prior or early_stopping)),
         {"store": store, **compose.executor(executor), "parallel": parallel, "threads": threads, "progress": not quiet},
         equal,
         compose.constraint(max_params, max_macs, where, made),
         flow,
+        warm_start,
+        compose.prior(prior, space),
+        early_stopping,
     )
     if dry_run:
         described = plan.describe()
@@ -132,7 +152,8 @@ def command(
         results.prepare(out)
     title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
-    runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
+    with telling("oche.algorithms", not quiet):
+        runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
     finish(output, plan, runs, base, rs, out)
 
 
@@ -148,6 +169,8 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
 
     task = oche.tasks.keeping(plan.task, keep) if keep is not None else plan.task
     searching = {"budget": plan.budget, "seeds": plan.seeds, "name": name, "constraint": plan.constraint}
+    searching |= {"warm_start": plan.warm_start, "prior": plan.prior}
+    searching["early_stopping"] = plan.early_stopping
     runs = oche.search(plan.space, plan.algorithm, task, plan.flow, **searching, **plan.common)
     base = rs = None
     if plan.members:

@@ -16,6 +16,8 @@ from oche.errors import ArgumentError
 
 def command(
     program: option.Program,
+    channels: option.Channels = None,
+    cells: option.Cells = None,
     data: option.DataText = None,
     recipe: option.RecipeText = None,
     sample: Annotated[int, typer.Option("--sample", help="Also show this many random members.", min=0)] = 0,
@@ -37,12 +39,12 @@ def command(
 
     Example: oche space net.py:Net --data digits --sample 3
     """
-    from oche.cli._program import load_space
+    from oche.cli._program import load_space, sized
 
     out = Output(as_json, quiet)
     if stratify is not None and (max_params is not None or where is not None):
         raise ArgumentError("--stratify: got it with --max-params or --where; allowed: one of them")
-    space, source = load_space(program, collect)
+    space, source = load_space(sized(program, channels=channels, cells=cells), collect)
     task = compose.task(None, data, recipe) if data is not None else None
     points = [_point(p) for p in space.points]
     drawn, costs = _members(space, sample, seed, stratify, bins, scale, compose.constraint(max_params, None, where, task))

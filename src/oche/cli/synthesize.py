@@ -39,7 +39,13 @@ def synthesize(
     dedup: Annotated[str, typer.Option("--dedup", help="exact, ngram or none.")] = "exact",
     seeds: option.Seeds = "1",
     store: option.StoreText = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Data set: a .jsonl or .parquet file, or a folder with a data card.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A folder for data set, data card and report; or a .jsonl or .parquet file for the data set."),
+    ] = None,
+    vanilla: Annotated[
+        bool, typer.Option("--vanilla", help="Also run vanilla at equal raw samples and equal kept, for the report's verdicts.")
+    ] = False,
     decontaminate: Annotated[list[str] | None, typer.Option("--decontaminate", help="Test set whose queries are left out.")] = None,
     executor: option.ExecutorText = "serial",
     parallel: Annotated[int, typer.Option("--parallel", help="Queries at work at once; part of the run's definition.", min=1)] = 64,
@@ -58,12 +64,22 @@ def synthesize(
     asked = oche.rejection.queries(queries, limit)
     done = oche.rejection.synthesize(
         asked, sampler, allocation, grader, store, budget=compose.budget(budget), cap=cap, dedup=dedup, seeds=compose.seeds(seeds),
-        parallel=parallel, name=name or "", progress=not quiet, **compose.executor(executor),
+        parallel=parallel, name=name or "", progress=not quiet, vanilla=vanilla,
+        **compose.executor(executor),
     )  # fmt: skip
     shown = [_summary(done, record) for record in done.records]
     for line in shown:
         output.table(("what", "value"), _lines(line))
+    for warning in done.warnings:
+        output.warn(warning)
     if out is not None:
+        if not out.suffix:
+            # First: it is wanted most where nothing was kept, and there is no data set to write.
+            made = done.report()
+            save(made, out)
+            output.say(f"report: {out / 'report.html'}")
+            if made.suspected:
+                output.warn(f"{len(made.suspected)} suspected label errors: no sample is right, but they agree; see the report")
         done.export(out, decontaminate=decontaminate or [])
         output.say(f"data set: {out}")
     first = shown[0]
@@ -76,11 +92,47 @@ def synthesize(
         raise typer.Exit(1)
 
 
+@command.command("report")
+def report(
+    store: Annotated[str, typer.Option("--store", help="SQLite file or database URL that syntheses were kept in.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for report.html and report.json.")],
+    queries: QueriesFile = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="The same as when they were sampled.", min=1)] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="Start of a protocol's hash, where the store holds several.")] = None,
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Compare the syntheses of a store: kept against difficulty, reached against cap, cost, grades, verdicts against vanilla.
+
+    Example: oche synthesize report --store synthesis.db --queries gsm8k_train.jsonl.gz --out report/
+    """
+    import oche
+    from oche.cli.runs import open_store
+
+    output = Output(as_json, quiet)
+    with open_store(store) as opened:
+        asked = oche.rejection.queries(queries, limit) if queries is not None else None
+        made = oche.rejection.report(opened, asked, protocol=protocol)
+    save(made, out)
+    for warning in made.warnings:
+        output.warn(warning)
+    output.say(f"report: {out / 'report.html'}")
+    claims = [f"{s['claim']} {s['detail']}" for s in made.verdict]
+    output.result({"report": str(out / "report.html"), "verdict": made.verdict, "warnings": made.warnings}, "\n".join(claims), claims[0])
+
+
+def save(made: Any, folder: Path) -> None:
+    """`report.html` and `report.json` in `folder`."""
+    for name in ("report.html", "report.json"):
+        made.save(folder / name)
+
+
 @command.command("plan")
 def plan(
     rates: Annotated[Path, typer.Option("--pass-rates", help="CSV or JSON lines with a column pass_rate; or one number per line.")],
     allocation: AllocationText = "prop2diff",
     cap: Cap = None,
+    budget: option.BudgetText = None,
     tokens: Annotated[float, typer.Option("--tokens", help="Tokens of one response.", min=0.0)] = 300.0,
     speed: Annotated[float, typer.Option("--tokens-per-second", help="Speed of the sampler, for the time.", min=0.0)] = 0.0,
     as_json: option.Json = False,
@@ -93,8 +145,13 @@ def plan(
     import oche
 
     output = Output(as_json, quiet)
-    found = oche.rejection.plan(read_rates(rates), allocation, cap=cap, tokens=tokens, tokens_per_second=speed).to_json()
-    output.table(("expected", "value"), [(k, "–" if v is None else f"{v:,.1f}") for k, v in found.items()])
+    planned = oche.rejection.plan(
+        read_rates(rates), allocation, cap=cap, budget=compose.budget(budget), tokens=tokens, tokens_per_second=speed
+    )
+    found = planned.to_json()
+    output.table(
+        ("expected", "value"), [(k, f"{v:,.1f}" if isinstance(v, float) else "–" if v is None else str(v)) for k, v in found.items()]
+    )
     output.result(
         found, f"about {found['samples']:,.0f} raw samples, {found['tokens']:,.0f} tokens; {found['reached']:.1f} % reach the target"
     )

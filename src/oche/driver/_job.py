@@ -10,8 +10,10 @@ from typing import Any
 from oche import algorithms, flows
 from oche.errors import SpaceError
 from oche.files import digest
-from oche.loop.constraints import as_constraint
+from oche.loop.constraints import as_constraint, constrained
+from oche.loop.priors import Prior, with_prior
 from oche.loop.registry import parse
+from oche.loop.warm_start import KnownTrials, warm_started
 from oche.program import Space, as_space
 from oche.tasks import as_task
 
@@ -20,6 +22,8 @@ class Job:
     """Program, task and flow, made to fit each other."""
 
     def __init__(self, program: Any, task: Any, flow: Any, arguments: Mapping[str, Any], constraint: Any = None) -> None:
+        self.known: KnownTrials | None = None
+        self.prior: Prior | None = None
         self.constraint = as_constraint(constraint)
         self.task = as_task(task)
         self.flow = flows.get(flow)
@@ -37,6 +41,15 @@ class Job:
         shared = {**self.task.describe(), "arguments": _plain_arguments(self.space.arguments)}
         return shared if self.constraint is None else {**shared, "constraint": self.constraint.describe()}
 
+    def help(self, algorithm: Any) -> Any:
+        """`algorithm` with what it is told beside its trials: known trials, a prior, a constraint."""
+        return constrained(with_prior(warm_started(algorithm, self.known), self.prior), self.constraint)
+
+    def helped(self) -> dict[str, Any]:
+        """What an algorithm is told beside its trials, as JSON; nothing for most searches."""
+        found = {"warm_start": self.known, "prior": self.prior}
+        return {key: value.describe() for key, value in found.items() if value is not None}
+
     def identity(self, algorithm: str, mode: str) -> dict[str, Any]:
         """What makes two runs the same run, apart from seed and budget."""
         return {
@@ -47,6 +60,7 @@ class Job:
             "algorithm": algorithm,
             "flow": flows.text(self.flow),
             "protocol": self.protocol(),
+            **(self.helped() if mode == "search" else {}),
         }
 
 

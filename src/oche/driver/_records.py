@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -9,28 +10,37 @@ from typing import Any
 
 import oche
 from oche import flows
+from oche._pareto import pareto_front
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
 from oche.loop.contracts import Cost, Feedback
-from oche.loop.pareto import pareto_front
 from oche.loop.registry import canonical, parse
 from oche.store.record import Record
-from oche.tasks import architecture
+from oche.tasks import Tabular, architecture
 
 #: Algorithms that others are judged by: random search, and the same number of samples for every query.
 _BASELINES = ("random", "vanilla")
+
+#: What the loop reads in the info of a proposal; no measurements.
+_INFO = ("first", "need", "previous", "continues", "rung", "bracket")
 
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")
 
 
-def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None) -> Any:
+def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None) -> Any:
     text = algorithm_text(algorithm)
-    joint = job.flow.name == "joint"
-    found = kind or ("random_search" if joint and canonical(parse(text)[0]) in _BASELINES else "search")
-    if not joint:
+    plain = job.flow.name == "joint" and policy is None and not job.helped()
+    found = kind or ("random_search" if plain and canonical(parse(text)[0]) in _BASELINES else "search")
+    if job.flow.name != "joint":
         text = f"{text} in {flows.text(job.flow)}"
+    if job.known is not None and kind is None:
+        text = f"{text} after {len(job.known.trials)} known trials"
+    if job.prior is not None and kind is None:
+        text = f"{text} with a prior"
+    if policy is not None:
+        text = f"{text} with {policy if isinstance(policy, str) else repr(policy)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
         return _record(job, text, found, plan, run, pick, feedback, cost)
@@ -62,10 +72,10 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         decisions=root.decisions(dna) if dna is not None else {},
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
-        curves=feedback.curves,
+        curves={**incumbents(job, run), **feedback.curves} if searched else feedback.curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings=_settings(plan, job, pick, run.seed if not searched else None),
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -93,11 +103,26 @@ def front_of(job: Job, run: Any) -> dict[str, Any]:
     return {"objectives": objectives, "front": front}
 
 
+def incumbents(job: Job, run: Any) -> dict[str, list[list[float]]]:
+    """The reported metric of the best trial so far, over trials; for tables only, where looking it up afterwards costs nothing."""
+    if not isinstance(job.task, Tabular):
+        return {}
+    root, points, best = job.space.root, [], -math.inf
+    for number, trial in enumerate((t for t in getattr(run, "trials", ()) if t.phase == "search" and t.feedback is not None), start=1):
+        reward = trial.feedback.reward
+        if isinstance(reward, float) and reward > best:
+            best = reward
+            found = job.task.report(architecture(root, job.space.lift(trial.dna)), 0)
+            points.append([float(number), found.metrics[job.task.metric]])
+    return {f"incumbent {job.task.metric} by trials": points} if points else {}
+
+
 def _search_metrics(pick: Any) -> dict[str, float]:
     """The search signal of the pick, as `valid`, whichever kind of search it was; with shared weights, their score in percent."""
     if pick is None:
         return {}
-    found = {k: float(v) for k, v in pick.proposal.info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    info = {k: v for k, v in pick.proposal.info.items() if k not in _INFO}
+    found = {k: float(v) for k, v in info.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     feedback = pick.feedback if pick.phase == "search" else None
     if feedback is not None and feedback.ok:
         found.update(feedback.metrics)
@@ -125,6 +150,18 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         settings["draw_seed"] = draw_seed
         settings["member"] = pick.proposal.id if pick is not None else None
     return settings
+
+
+def _facts(run: Any) -> dict[str, Any]:
+    """What the algorithm says of how it worked, where it has `facts()`, a dict of JSON values."""
+    say = getattr(getattr(run, "algorithm", None), "facts", None)
+    return dict(say()) if say is not None else {}
+
+
+def _stopping(plan: Plan, run: Any) -> dict[str, Any]:
+    """The policy of early stopping, and how many trials it stopped; nothing without one."""
+    policy = plan.settings.get("early_stopping")
+    return {"early_stopping": policy, "stopped": run.watcher.stopped} if policy is not None else {}
 
 
 def environment(device: str, threads: int) -> dict[str, Any]:

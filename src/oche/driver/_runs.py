@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
+from oche._pareto import pareto_front
 from oche.driver._equal_cost import equal_trials
 from oche.driver._job import algorithm_text
 from oche.errors import ArgumentError, BudgetError
 from oche.loop import WeightSharingRun
 from oche.loop.contracts import Budget, Cost
-from oche.loop.pareto import pareto_front
 from oche.program import DNA, Space
 from oche.store.record import Record
-from oche.tasks import architecture
+from oche.tasks import architecture, final_arguments
 
 
 @dataclass(frozen=True)
@@ -109,18 +109,22 @@ class Runs(Sequence[Any]):
         record = max(done, key=lambda r: r.metrics.get("valid", float("-inf")))
         root = self.space.root
         assert record.dna is not None
-        return Found(root, DNA(record.dna, root.fingerprint), record, getattr(self.task, "final", {}))
+        return Found(root, DNA(record.dna, root.fingerprint), record, final_arguments(root, getattr(self.task, "final", {})))
 
     def equal_budget(self) -> Budget:
         """The budget with which random search spends as much as these runs did, always the same for the same runs.
 
-        A declared budget in trials or seconds is taken over. A weight-sharing search is priced in trials: its counted work (operator
-        calls and arithmetic, see `oche.training.Work`), divided by the counted work of evaluating a random member.
+        A declared budget in trials or seconds is taken over; where trials were not all trained to the end (early stopping, fidelities), the
+        mean of the epochs that they took is, since such a trial is less than one of random search. A weight-sharing search is priced in
+        trials: its counted work (operator calls and arithmetic, see `oche.training.Work`), divided by the counted work of evaluating a
+        random member.
 
         Raises:
             BudgetError: nothing was spent, or the work cannot be counted.
         """
         declared = self.budget.limits() if self.budget else {}
+        if self._shortened and all(run.cost.epochs for run in self.runs):
+            return Budget(epochs=sum(run.cost.epochs for run in self.runs) / len(self.runs))
         if declared and set(declared) <= {"trials", "seconds", "cpu_seconds"}:
             return Budget.from_json(declared)
         if any(isinstance(run, WeightSharingRun) for run in self.runs):
@@ -129,6 +133,11 @@ class Runs(Sequence[Any]):
         if not spent:
             raise BudgetError("equal budget: got runs that spent nothing; allowed: runs that ended")
         return Budget(trials=max(1, round(sum(spent) / len(spent))))
+
+    @property
+    def _shortened(self) -> bool:
+        trials = [t for run in self.runs if hasattr(run, "watcher") for t in run.trials]
+        return any("fidelity" in t.proposal.info or (t.feedback is not None and t.feedback.status == "stopped") for t in trials)
 
     def __repr__(self) -> str:
         done = sum(run.status == "done" for run in self.runs)

@@ -19,6 +19,10 @@ from oche.errors import ArgumentError, ResumeError
 from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
 from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
+from oche.loop.priors import as_prior
+from oche.loop.stopping import as_policy
+from oche.loop.warm_start import known_trials
+from oche.loop.watcher import Watcher, check_reports
 from oche.loop.workbench import as_factory
 from oche.program import Space
 from oche.store import as_store
@@ -43,6 +47,9 @@ def search(
     name: str = "",
     progress: bool = True,
     constraint: Any = None,
+    warm_start: Any = None,
+    prior: Any = None,
+    early_stopping: Any = None,
     **arguments: Any,
 ) -> Runs:
     """Search a program with choices, once per seed.
@@ -65,6 +72,12 @@ def search(
         progress: Show a progress bar where there is a terminal.
         constraint: What members must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             tried and do not count; give the same one to `baseline`.
+        warm_start: Trials that were made before, which the algorithm learns first: a store (`runs.db:name`), a CSV file, records, runs, or
+            pairs of decisions and rewards, see `oche.loop.known_trials`. They are no trials of these runs and cost them nothing.
+        prior: Beliefs about good values by key, or a JSON file with them, see `oche.loop.Prior`.
+        early_stopping: A policy that ends trials while they run, or its text: `asha?min=1&eta=3`, `median`, `gates?rank=3:0.5`; see
+            `oche.loop.as_policy`. It sees what was known when a trial was asked for, so it too gives the same results for any number of
+            workers. The final training is never stopped.
         **arguments: Arguments of the program.
 
     Returns:
@@ -84,6 +97,7 @@ def search(
     job = Job(program, task, flow, arguments, constraint)
     make = _checked_factory(algorithm)
     shares_weights = hasattr(constrained(make(), job.constraint), "advance")
+    job.prior = as_prior(prior)
     if shares_weights and not hasattr(job.task, "problem"):
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
@@ -93,22 +107,35 @@ def search(
             f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
             "allowed: algorithms that propose points; use flow 'joint'"
         )
+    policy = as_policy(early_stopping)
+    if policy is not None:
+        _check_stoppable(job, shares_weights, policy)
+    if not shares_weights:
+        make = _Informed(make, job)
+        make()  # what does not fit the task is refused before anything is opened
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
+        job.known = known_trials(warm_start, job.space, opened, name)
+        job.help(make())  # what does not go together stops here
         runs = []
         for seed in _seed_list(seeds):
             settings = job.identity(algorithm_text(algorithm), "search")
+            if policy is not None:
+                settings["early_stopping"] = repr(policy)
             plan = Plan(seed, budget, settings, name, parallel, order, threads)
-            record = recorder(job, algorithm, plan)
+            record = recorder(job, algorithm, plan, policy=early_stopping)
             if shares_weights:
                 log = plan.open(WeightSharingRun.kind, opened)
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
-                algorithm_now = constrained(job.flow.search(make), job.constraint)
+                algorithm_now = job.help(job.flow.search(make))
                 log = plan.open(AskTellRun.kind, opened)
                 sampling = _sampling(job.task, seed, parallel, workers)
-                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))
+                watcher = Watcher(policy)
+                if getattr(algorithm_now, "multi_fidelity", False) and opened is not None and opened.files is not None:
+                    watcher.folder = opened.checkpoint_dir(plan.id)
+                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, watcher=watcher, **sampling))
         pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
@@ -177,6 +204,38 @@ def _sampling(task: Any, seed: int, parallel: int, workers: int | None) -> dict[
         return {}
     bundle = max(1, parallel // (workers or 1))
     return {"mode": "samples", "pool": task.pool(seed), "history": getattr(task, "history", False), "bundle": bundle}
+
+
+class _Informed:
+    """Makes the algorithm and lets it know how far the task's evaluations go, if it chooses that.
+
+    Raises:
+        ArgumentError: it does, and the task or the flow cannot.
+    """
+
+    def __init__(self, make: Any, job: Job) -> None:
+        self.make = make
+        self.job = job
+
+    def __call__(self) -> Any:
+        made = self.make()
+        if getattr(made, "multi_fidelity", False):
+            name = getattr(made, "name", None) or type(made).__name__
+            if self.job.flow.name != "joint":
+                raise ArgumentError(
+                    f"flow {self.job.flow.name!r}: got algorithm {name!r}, which comes back to its points; allowed: flow 'joint'"
+                )
+            check_reports(self.job.task, f"algorithm {name!r}")
+            made.limit_fidelity(getattr(self.job.task, "max_fidelity", None))
+        return made
+
+
+def _check_stoppable(job: Job, shares_weights: bool, policy: Any) -> None:
+    if shares_weights:
+        raise ArgumentError(
+            f"early stopping: got {policy!r} with an algorithm that trains one supernet; allowed: algorithms that propose points"
+        )
+    check_reports(job.task, "early stopping")
 
 
 def _checked_factory(algorithm: Any) -> Any:

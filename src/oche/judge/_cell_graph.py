@@ -1,4 +1,4 @@
-"""A found program as a picture: the cell of a NAS-Bench-201 text as a graph, any other program as its decisions by key."""
+"""A found program as a picture: a NAS-Bench-201 cell or a genotype as graphs, any other program as its decisions by key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from oche.judge._genotype_graph import drawing, genotype_picture, parse_genotype, style
 from oche.judge._svg import clipped, el
 from oche.store.record import Record
 
@@ -52,6 +53,9 @@ def program_picture(record: Record) -> Markup:
     edges = parse_cell(record.arch) if record.arch else None
     if edges:
         return cell_graph(edges, record.arch or "")
+    cells = parse_genotype(record.arch) if record.arch else None
+    if cells:
+        return genotype_picture(cells)
     if record.decisions:
         return decision_list(record.decisions)
     if record.arch:
@@ -59,6 +63,21 @@ def program_picture(record: Record) -> Markup:
     if record.dna is not None:
         return el("p", "DNA ", el("code", ", ".join("-" if v is None else f"{v:g}" for v in record.dna)), class_="arch")
     return el("p", "The record does not say which program was found.", class_="muted")
+
+
+def draw_program(text: str, decisions: Mapping[str, object] | None = None) -> str:
+    """A drawing of a program, as the text of an SVG file.
+
+    Args:
+        text: The program in text form: a genotype, or whatever else its space writes.
+        decisions: By key; what is drawn where the text is no genotype.
+    """
+    edges = parse_cell(text)
+    if edges:
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * _WIDTH}" '
+        picture = str(cell_graph(edges, text)).replace("<svg ", head, 1)
+        return picture.replace("</title>", f"</title><style>{style()}</style>", 1) + "\n"
+    return drawing(parse_genotype(text), decisions or {}, text)
 
 
 def cell_graph(edges: list[Edge], text: str) -> Markup:

@@ -5,6 +5,7 @@ This is the whole of the statistics for one pair of arms; `_report.py` applies i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,9 @@ from oche.errors import JudgeError
 from oche.judge._arms import Arm, check_units, make_arm
 from oche.judge._effect import a12, error_reduction
 from oche.judge._interval import METHODS, Interval, relative_interval, welch_difference
-from oche.judge._numbers import points_unit
-from oche.judge._permutation import permutation_p
-from oche.judge._power import minimum_detectable
+from oche.judge._numbers import number, points_unit
+from oche.judge._permutation import null_means, permutation_p
+from oche.judge._power import minimum_detectable, population_effect
 from oche.judge._resolution import resolution
 from oche.judge._row import Row
 
@@ -118,7 +119,11 @@ def compare_arms(
     if settings.direction == "min":
         difference, relative = difference.negated(), relative.negated()
     significance = permutation_p(search, random, settings.seed)
-    mde = minimum_detectable(search.sd, search.n, random.sd, None if random.population else random.n, alpha=settings.alpha)
+    null, needed = null_means(random, search.n, settings.seed) if random.population else None, None
+    if null is not None:
+        mde, needed = population_effect(null, search.sd, search.n, settings.alpha, settings.direction)
+    else:
+        mde = minimum_detectable(search.sd, search.n, random.sd, random.n, alpha=settings.alpha)
     row = Row(
         dataset=dataset,
         algorithm=algorithm,
@@ -155,9 +160,21 @@ def compare_arms(
         mde_family=mde,
         mde_relative=100.0 * mde / random.mean if settings.scale == "relative" else float("nan"),
         resolution=resolution(search.mean, settings.n_report) if settings.n_report and settings.unit == "%" else None,
+        needed=needed,
+        null=null,
         warnings=_warnings(search, random),
     )
+    if row.population and row.interval_only:
+        row = replace(row, warnings=(*row.warnings, _by_chance(row)))
     return row if settings.delta is None else replace(row, equivalent=-settings.delta <= row.low and row.high <= settings.delta)
+
+
+def _by_chance(row: Row) -> str:
+    """Why an interval without 0 is no verdict: the interval knows the spread of the search arm only."""
+    return (
+        f"the interval leaves 0 out, but {100 * row.p / 2:.2g} % of groups of {row.n_m} random members are as far off: "
+        f"the space is skewed; {row.n_m} runs are better than chance from {number(row.needed or math.nan, 2)} {row.unit}".rstrip()
+    )
 
 
 def _warnings(search: Arm, random: Arm) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oche.judge._numbers import COST_UNITS, unit_name
 from oche.store.record import Record
@@ -27,6 +27,7 @@ class CostCheck:
         unit: Unit of the ratio, None if unknown.
         reason: Why, in words.
         declared: Whether both declared the same budget.
+        known: Trials that the method knew at its start, and did not pay for.
     """
 
     equal: bool
@@ -34,6 +35,7 @@ class CostCheck:
     unit: str | None
     reason: str
     declared: bool = False
+    known: int = 0
 
 
 def mean_cost(records: Sequence[Record], part: str) -> dict[str, float]:
@@ -49,7 +51,23 @@ def check_cost(method: Sequence[Record], random_search: Sequence[Record], unit: 
         method: Records of one algorithm, all with the same declared budget.
         random_search: Records of random search.
         unit: Unit to compare in; by default the first of CPU-seconds, seconds, epochs, ... that both sides count.
+
+    Costs are never called equal where the method was started with trials that it did not pay for.
     """
+    check = _check_cost(method, random_search, unit)
+    known = known_trials_of(method)
+    if not known:
+        return check
+    # What was spent on these trials is in no record of this search.
+    return replace(check, equal=False, declared=False, known=known, reason=f"{known} known trials that it started with are not counted")
+
+
+def known_trials_of(records: Sequence[Record]) -> int:
+    """Trials that searches knew at their start, 0 for most; of several records the largest number."""
+    return max((int(r.settings.get("warm_start", {}).get("trials", 0)) for r in records), default=0)
+
+
+def _check_cost(method: Sequence[Record], random_search: Sequence[Record], unit: str | None) -> CostCheck:
     mine, theirs = mean_cost(method, "search"), mean_cost(random_search, "search")
     common = [u for u in COST_UNITS if u in mine and u in theirs]
     chosen = unit if unit is not None else (common[0] if common else None)

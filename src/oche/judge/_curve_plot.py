@@ -11,14 +11,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from oche.judge._axes import RIGHT, WIDTH, Axis, figure, frame, px, py
 from oche.judge._grouping import Group
 from oche.judge._numbers import COST_UNITS, unit_name
 from oche.judge._population import MEMBERS
-from oche.judge._svg import Scale, el, tick_text
+from oche.judge._svg import Scale, el
 from oche.store.record import Record
 
-_WIDTH, _HEIGHT = 360, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 10, 10, 40
 _TICKS = 200
 _SKIPPED = 0.05
 
@@ -64,7 +63,8 @@ def curve_plot(groups: Sequence[Group], name: str, colors: dict[str, int]) -> Ma
     x = Scale(0.0, max(p[0] for _, cs in arms for c in cs for p in c) or 1.0)
     # The first few values of a search are often so poor that they would flatten all that follows.
     y = Scale.over([p[1] for _, cs in arms for c in cs for p in c if p[0] >= _SKIPPED * x.high or p is c[-1]])
-    parts = _frame(x, y, name, _cost_unit([r for g, _ in arms for r in g.done if r.curves.get(name)], name))
+    unit = _cost_unit([r for g, _ in arms for r in g.done if r.curves.get(name)], name)
+    parts = frame(Axis(x, unit), Axis(y, name))
     for group, curves in arms:
         color = f"s{colors.get(group.label, 0)}" if group.role != "baseline" else "sr"
         ticks = sorted({p[0] for c in curves for p in c})
@@ -74,24 +74,16 @@ def curve_plot(groups: Sequence[Group], name: str, colors: dict[str, int]) -> Ma
         thick = [el("path", d=_steps(mean, x, y), class_="thick")] if mean else []
         parts.append(el("g", el("title", f"{group.label}: {len(curves)} runs"), *thin, *thick, class_=f"curve {color}"))
     names = ", ".join(g.label for g, _ in arms)
-    return el(
-        "svg",
-        el("title", f"{name} over cost"),
-        *parts,
-        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
-        role="img",
-        aria_label=f"{name} over cost as step curves, one thin line per run and one thick line per mean: {names}",
-        class_="figure",
-    )
+    label = f"{name} over cost as step curves, one thin line per run and one thick line per mean: {names}"
+    return figure(f"{name} over cost", parts, label)
 
 
 def _steps(points: Sequence[Sequence[float]], x: Scale, y: Scale) -> str:
     path = ""
     for cost, value in points:
-        px = _LEFT + x(cost) * (_WIDTH - _LEFT - _RIGHT)
-        py = _HEIGHT - _BOTTOM - y(value) * (_HEIGHT - _TOP - _BOTTOM)
-        path += f"H{px:.1f}V{py:.1f}" if path else f"M{px:.1f} {py:.1f}"
-    return path + f"H{_WIDTH - _RIGHT}"
+        across, down = px(x, cost), py(y, value)
+        path += f"H{across:.1f}V{down:.1f}" if path else f"M{across:.1f} {down:.1f}"
+    return path + f"H{WIDTH - RIGHT}"
 
 
 def _cost_unit(records: Sequence[Record], name: str) -> str:
@@ -100,22 +92,3 @@ def _cost_unit(records: Sequence[Record], name: str) -> str:
         if all(math.isclose(r.curves[name][-1][0], r.cost.get("search", {}).get(unit, math.nan), rel_tol=0.02) for r in records):
             return unit_name(unit)
     return "cost"
-
-
-def _frame(x: Scale, y: Scale, name: str, unit: str) -> list[Markup]:
-    parts = []
-    for tick in (yt := y.ticks(4)):
-        py = _HEIGHT - _BOTTOM - y(tick) * (_HEIGHT - _TOP - _BOTTOM)
-        parts += [
-            el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=f"{py:.1f}", y2=f"{py:.1f}", class_="grid"),
-            el("text", tick_text(tick, yt), x=_LEFT - 6, y=f"{py + 4:.1f}", text_anchor="end", class_="tick"),
-        ]
-    for tick in (xt := x.ticks(4)):
-        px = _LEFT + x(tick) * (_WIDTH - _LEFT - _RIGHT)
-        parts.append(el("text", tick_text(tick, xt), x=f"{px:.1f}", y=_HEIGHT - _BOTTOM + 15, text_anchor="middle", class_="tick"))
-    parts += [
-        el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=_HEIGHT - _BOTTOM, y2=_HEIGHT - _BOTTOM, class_="axis"),
-        el("text", unit, x=(_LEFT + _WIDTH) / 2, y=_HEIGHT - 8, text_anchor="middle", class_="label"),
-        el("text", name, x=0, y=0, text_anchor="middle", class_="label", transform=f"translate(12 {(_HEIGHT - _BOTTOM) / 2}) rotate(-90)"),
-    ]
-    return parts

@@ -17,6 +17,7 @@ from oche.judge._row import Row
 from oche.judge._verdict import NOT_DISTINGUISHABLE, UNDECIDABLE, times, unequal_search
 
 NOT_RUN = "not run"
+SINGLE = "one run: described, not judged"
 
 # Nobody runs a search more often than this; the smallest visible effect says more.
 _TOO_MANY = 999
@@ -35,7 +36,7 @@ class Entry:
         n: Runs with a result.
         n_failed: Runs that failed; never part of a number.
         mean: Mean result.
-        sd: Sample standard deviation.
+        sd: Sample standard deviation; NaN for a single run.
         unit: Unit of the metric.
         metric: Name of the metric.
         average: Test against the random average, None if it was not run.
@@ -74,7 +75,7 @@ class Entry:
         """The verdict in a few words, with what it would take if there is none."""
         row = self.decisive
         if row is None:
-            return NOT_RUN
+            return SINGLE if self.n == 1 else NOT_RUN
         if row.verdict == UNDECIDABLE:
             return f"{UNDECIDABLE} ({self.needed_to_decide(row)})"
         if row.verdict == NOT_DISTINGUISHABLE:
@@ -82,6 +83,17 @@ class Entry:
         if row.against == "random average":
             return ("beats" if row.wins else "worse than") + " the average"
         return row.verdict
+
+    @property
+    def cost_to_identify(self) -> dict[str, float]:
+        """What all searches together spent to find the architecture, by unit: one of them is picked, all were paid for."""
+        return {unit: self.n * value for unit, value in self.search_cost.items()}
+
+    @property
+    def cost_end_to_end(self) -> dict[str, float]:
+        """The same with one final training, by unit."""
+        units = [u for u in self.search_cost if u in self.final_cost]
+        return {unit: self.n * self.search_cost[unit] + self.final_cost[unit] for unit in units}
 
     def opponent(self, row: Row) -> str:
         """What the row is judged against, as the end of a phrase."""
@@ -103,7 +115,11 @@ class Entry:
         """Runs per arm that would see the difference that the reader cares about; None if no sensible number does."""
         sd = row.sd_m if row.population else math.sqrt((row.sd_m**2 + row.sd_r**2) / 2.0)
         try:
-            return runs_needed(self.see, sd, alpha=row.alpha / row.family, population=row.population)
+            runs = runs_needed(self.see, sd, alpha=row.alpha / row.family, population=row.population)
+            if row.population:
+                # Chance must be told apart too: the mean of so many random members has to lie within the difference.
+                runs = max(runs, runs_needed(self.see, row.sd_r, alpha=row.alpha / row.family, power=0.5, population=True))
+            return runs
         except JudgeError:
             return None
 
@@ -132,10 +148,12 @@ class Entry:
             "n_failed": self.n_failed,
             "metric": self.metric,
             "mean": self.mean,
-            "sd": self.sd,
+            "sd": self.sd if math.isfinite(self.sd) else None,
             "unit": self.unit,
             "search_cost": self.search_cost,
             "final_cost": self.final_cost,
+            "cost_to_identify": self.cost_to_identify,
+            "cost_end_to_end": self.cost_end_to_end,
             "cost_note": self.cost_note,
             "verdict": self.verdict,
         }
@@ -168,7 +186,7 @@ def make_entry(group: Group, arm: Arm, average: Row | None, search: Row | None, 
         n=arm.n,
         n_failed=len(group.failed),
         mean=arm.mean,
-        sd=arm.sd,
+        sd=arm.sd if arm.n > 1 else math.nan,
         unit=first.unit,
         metric=first.metric,
         average=average,
@@ -178,6 +196,11 @@ def make_entry(group: Group, arm: Arm, average: Row | None, search: Row | None, 
         cost_note=_cost_note(cost),
         see=see,
     )
+
+
+def single_entry(group: Group) -> Entry:
+    """An algorithm with one run: a number without a spread is no evidence, so there is nothing to test."""
+    return make_entry(group, Arm(group.label, (group.done[0].value,)), None, None, None, 1.0)
 
 
 def with_equivalent(row: Row, pool: Arm) -> Row:
@@ -195,4 +218,5 @@ def _cost_note(cost: CostCheck | None) -> str:
         return f"{cost.reason}; {measured} in {numbers.unit_name(cost.unit or '')}"
     if cost.ratio is None:
         return f"cost of random search unknown: {cost.reason}"
-    return f"{measured} in {numbers.unit_name(cost.unit or '')}"
+    noted = f"; {cost.reason}" if cost.known else ""
+    return f"{measured} in {numbers.unit_name(cost.unit or '')}{noted}"

@@ -6,19 +6,24 @@ over all tests of the report. How a run was made is never known here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from oche.errors import JudgeError
 from oche.judge import _numbers as numbers
+from oche.judge._anytime import anytime_of
 from oche.judge._arms import Arm
+from oche.judge._checklist import checklist
+from oche.judge._comparable import check_metric, check_protocols, check_space
 from oche.judge._compare import Settings, compare_arms
-from oche.judge._cost import CostCheck
-from oche.judge._entries import Entry, choose_random_search, make_entry, with_equivalent
+from oche.judge._cost import CostCheck, known_trials_of
+from oche.judge._entries import Entry, choose_random_search, make_entry, single_entry, with_equivalent
+from oche.judge._fronts import fronts_of
 from oche.judge._grouping import Group, dataset_name, flatten_records, make_groups
 from oche.judge._holm import holm
-from oche.judge._protocols import check_metric, check_protocols, check_space
+from oche.judge._multi import multi_of
+from oche.judge._protocol import Protocol
 from oche.judge._report import Report
 
 # In percent points; for other units 1 % of the random mean is what a reader is taken to care about.
@@ -30,14 +35,18 @@ def report(
     baseline: Any = None,
     random_search: Any = None,
     title: str | None = None,
-    alpha: float = 0.05,
-    ci: str = "welch-log",
+    alpha: float | None = None,
+    ci: str | None = None,
     delta: float | None = None,
     see: float | None = None,
     seed: int = 0,
     cost_unit: str | None = None,
     allow_differ: Iterable[str] = (),
     space_size: float | None = None,
+    protocol: Protocol | str | None = None,
+    answers: Mapping[str, Any] | None = None,
+    studies: Sequence[Any] = (),
+    reference: Mapping[str, float] | None = None,
 ) -> Report:
     """Judge runs against random from the same space.
 
@@ -45,13 +54,15 @@ def report(
     `random_search` among `runs` are taken as baseline and random search if those are not given. Every algorithm, random search
     included, is tested against the random average, and every other one against the random search whose cost is nearest.
 
+    An algorithm with a single run is described, not judged. Records with fronts are also judged by them, in a family of their own.
+
     Args:
         *runs: Searches.
         baseline: Random members of the same space, trained alike, or all members of a finite space.
         random_search: Searches by random draws with selection by the search signal.
         title: Heading of the page.
-        alpha: Level of the intervals and of the whole family of tests.
-        ci: `welch-log`, `bootstrap` or `bootstrap-bca`.
+        alpha: Level of the intervals and of the whole family of tests; 0.05, or the protocol's.
+        ci: `welch-log` (the default unless the protocol says otherwise), `bootstrap` or `bootstrap-bca`.
         delta: Half width of the zone of equivalence, percent of improvement.
         see: Difference that matters to the reader, in points; says how many runs would see it. Default: 0.5 points, or 1 % of
             the random mean where the unit is not `%`.
@@ -60,24 +71,40 @@ def report(
             both sides count.
         allow_differ: Protocol fields that may differ; what differs is printed.
         space_size: Number of programs in the space, for the heading; read from the records' settings by default.
+        protocol: What was declared before the runs, or the name of a preset: its metric is the primary one, its level and interval
+            rule, and records that do not follow it are refused.
+        answers: The author's answers to the checklist, by id, where records cannot tell.
+        studies: Ladders, rank studies and space studies that belong to the report.
+        reference: Worst values that count for hypervolumes, by objective; found from all fronts by default.
 
     Raises:
         JudgeError: nothing to judge or to compare with, fewer than 2 results in an arm, unequal protocols, metrics or spaces,
             duplicates, or results that are not finite.
     """
-    settings = Settings(alpha=alpha, ci=ci, delta=delta, seed=seed)
+    declared = Protocol.preset(protocol) if isinstance(protocol, str) else protocol
+    level = alpha if alpha is not None else declared.alpha if declared is not None else 0.05
+    interval = ci if ci is not None else declared.ci if declared is not None else "welch-log"
+    settings = Settings(alpha=level, ci=interval, delta=delta, seed=seed)
     searches, bases, randoms = _sort_out(runs, baseline, random_search)
-    notes = [f"allowed to differ: {text}" for text in _check(searches, bases, randoms, tuple(allow_differ))]
+    notes = [] if declared is None else declared.check(r for g in (*searches, *bases, *randoms) for r in g.records)
+    notes += [f"allowed to differ: {text}" for text in _check(searches, bases, randoms, tuple(allow_differ))]
     entries = _entries(searches, bases, randoms, settings, see, cost_unit)
     groups = (*bases, *randoms, *searches)
+    judged = _correct(entries)
     return Report(
         title=title or "Did the search beat random?",
-        entries=_correct(entries),
+        entries=judged,
         groups=groups,
         settings=settings,
         warnings=tuple(dict.fromkeys([*notes, *_warnings(groups, entries)])),
         protocols={g.first.task: {"hash": g.first.protocol_hash, "protocol": dict(g.first.protocol)} for g in groups},
         space_size=space_size if space_size is not None else _space_size(groups),
+        declared=declared,
+        multi=multi_of(groups, judged, settings),
+        anytime=anytime_of(groups),
+        fronts=fronts_of(groups, settings, reference),
+        checklist=checklist(groups, judged, answers, has_ladder=any(type(s).__name__ == "Ladder" for s in studies)),
+        studies=tuple(studies),
     )
 
 
@@ -150,8 +177,11 @@ def _entries(
     judged = [*randoms, *searches]
     for task in dict.fromkeys(g.first.task for g in judged):
         for group in (g for g in judged if g.first.task == task):
+            if len(group.done) == 1:
+                entries.append(single_entry(group))
+                continue
             base = next((b for b in bases if b.place == group.place), None)
-            here = [r for r in randoms if r.place == group.place] if group.role == "search" else []
+            here = [r for r in randoms if r.place == group.place and len(r.done) > 1] if group.role == "search" else []
             chosen = choose_random_search(group, here, cost_unit)
             mine = arm(group)
             s = _settings_for(group, [mine, *([arm(base)] if base else []), *([arm(chosen[0])] if chosen else [])], settings)
@@ -171,6 +201,9 @@ def _entries(
             random_mean = judged_row.mean_r if judged_row is not None else mine.mean
             wanted = see if see is not None else (_SEE_POINTS if s.unit == "%" else 0.01 * abs(random_mean) or 1.0)
             entries.append(make_entry(group, mine, average, search, cost, wanted))
+    if not any(e.average is not None or e.search is not None for e in entries):
+        for group in judged:  # the message of the arm that is too small says what to do
+            group.arm()
     return entries
 
 
@@ -197,6 +230,8 @@ def _correct(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 def _warnings(groups: Sequence[Group], entries: Sequence[Entry]) -> list[str]:
     found = []
     for group in groups:
+        if known := known_trials_of(group.done):
+            found.append(f"{group.label}: {known} known trials that it started with are in no cost here, so its cost is not called equal")
         for record in group.failed:
             found.append(
                 f"a run of '{group.label}' on {dataset_name(group.first)} failed and is in no number "

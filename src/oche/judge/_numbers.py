@@ -58,7 +58,9 @@ def quantity(value: float, unit: str, places: int | None = None) -> str:
 
 
 def mean_sd(mean: float, sd: float, places: int) -> str:
-    """`93.10 ± 0.20`."""
+    """`93.10 ± 0.20`, or the mean alone where a single run has no spread."""
+    if math.isnan(sd):
+        return number(mean, places)
     return f"{number(mean, places)} ± {number(sd, places)}"
 
 

@@ -10,11 +10,11 @@ from markupsafe import Markup
 from oche import __version__
 from oche.judge import _numbers as numbers
 from oche.judge._cell_graph import program_picture
+from oche.judge._comparable import flatten
 from oche.judge._curve_plot import curve_names, curve_plot
 from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._forest_plot import forest_plot
 from oche.judge._grouping import Group, dataset_name
-from oche.judge._protocols import flatten
 from oche.judge._row import Row
 from oche.judge._scatter_plot import scatter_plot
 from oche.judge._sentences import headline
@@ -34,8 +34,15 @@ _TOLD_IN_FULL = 3
 _STRIPS, _PICTURES, _CURVES = 12, 12, 3
 
 
-def page(report: Report) -> str:
-    """The whole page as text."""
+def render(template: str, title: str, embedded: str, **values: Any) -> str:
+    """A page in the one frame: style sheet, footer, and its own JSON inside.
+
+    Args:
+        template: File of `templates/` that extends `frame.html.j2`.
+        title: Heading and title.
+        embedded: The JSON.
+        **values: What the template shows.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -46,12 +53,20 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
     )
     environment.filters["whole"] = numbers.typeset
+    return environment.get_template(template).render(title=title, version=__version__, embedded=_embedded(embedded), **values)
+
+
+def page(report: Report) -> str:
+    """The whole page as text."""
     colors = _colors(report)
     first = report.entries[0]
     sentences = headline(report.entries)
     strips = _strips(report, colors, places(report.entries))
     decimals = places(report.entries)
-    return environment.get_template("report.html.j2").render(
+    return render(
+        "report.html.j2",
+        report.title,
+        report.json_text(),
         report=report,
         sentences=sentences,
         brief=len(sentences) > _TOLD_IN_FULL,
@@ -73,8 +88,6 @@ def page(report: Report) -> str:
         populations=[(dataset_name(g.first), g.arm()) for g in report.groups if g.population],
         details=[_detail(r, several=_several(report)) for r in report.rows],
         number=numbers.number,
-        version=__version__,
-        embedded=_embedded(report.json_text()),
     )
 
 
@@ -147,7 +160,7 @@ def _improvement(row: Row | None) -> str:
 def _strips(report: Report, colors: dict[str, int], decimals: int) -> list[tuple[str, Markup]]:
     found = []
     for place in dict.fromkeys(g.place for g in report.groups):
-        groups = [g for g in report.groups if g.place == place and g.done]
+        groups = [g for g in report.groups if g.place == place and (g.population or len(g.done) > 1)]
         if all(g.role == "baseline" for g in groups):
             continue
         several_spaces = len({g.first.space for g in report.groups if g.first.task == place[0]}) > 1

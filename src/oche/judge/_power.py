@@ -7,12 +7,13 @@ of m tests asks for the level alpha / m, Holm's first step.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from scipy import optimize, stats
 
 from oche.errors import JudgeError
-from oche.judge._permutation import smallest_p
+from oche.judge._permutation import NullMeans, smallest_p
 
 #: Chance to see the difference if it is there; the usual convention.
 POWER = 0.8
@@ -42,6 +43,28 @@ def minimum_detectable(sd_search: float, k: int, sd_random: float, n: int | None
         return 0.0
     nu = 1.0 / math.fsum((e / total) ** 2 / df for e, df in terms)
     return math.sqrt(total) * _noncentrality(nu, alpha, power)
+
+
+def population_effect(
+    null: NullMeans, sd: float, k: int, alpha: float, direction: str = "max", power: float = POWER
+) -> tuple[float, float]:
+    """What `k` runs can see against a space that is known whole: the t test's effect, or what chance forbids to call better.
+
+    Args:
+        null: Means of `k` random members.
+        sd: Standard deviation of the search arm.
+        k: Its number of runs.
+        alpha: Level of the test.
+        direction: `max` or `min`.
+        power: Chance to see the effect.
+
+    Returns:
+        The smallest effect seen with the given power, and the mean that must be passed.
+    """
+    needed = null.needed(alpha, direction)
+    margin = sd / math.sqrt(k) * float(stats.t.ppf(power, k - 1))
+    by_chance = abs(needed - null.center) + margin
+    return max(minimum_detectable(sd, k, 0.0, None, alpha=alpha, power=power), by_chance), needed
 
 
 def runs_needed(
@@ -106,6 +129,7 @@ def runs_to_decide(alpha: float, family: int, n: int | None = None) -> int:
     raise JudgeError(f"family: got {family} tests at alpha {alpha!r}; allowed: alpha above {family} times the smallest p of the draws")
 
 
+@lru_cache(maxsize=4096)
 def _noncentrality(nu: float, alpha: float, power: float) -> float:
     """The noncentrality at which the two-sided t test with `nu` degrees of freedom has the given power."""
     critical = float(stats.t.ppf(1.0 - alpha / 2.0, nu))

@@ -1,38 +1,43 @@
-"""Records from files: JSON lines, JSON (a list of records, or a saved report), and CSV tables of published results.
+"""Records from files: JSON lines, JSON (a list of records, or a saved report), CSV tables, and NASLib's `errors.json`.
 
 Everything read is checked; an error names the file, the line and the field. Nothing read is executed.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from oche.errors import JudgeError, OcheError
-from oche.files import digest
-from oche.store.record import KINDS, Record
-
-CSV_COLUMNS = ("dataset", "method", "kind", "run", "accuracy")
+from oche.judge._csv import read_table
+from oche.judge._naslib import is_naslib_name, read_naslib
+from oche.store.record import Record
 
 
 def read(path: str | os.PathLike[str]) -> list[Record]:
     """Read records from a file.
 
     Args:
-        path: `.jsonl` or `.ndjson` (one record a line), `.json` (a record, a list of them, or a report saved before), or `.csv`
-            with columns dataset, method, kind (`random` or `search`), run, accuracy (percent), and optionally space.
+        path: `.jsonl` or `.ndjson` (one record a line), `.json` (a record, a list of them, or a report saved before), `.csv` with one
+            line per run (columns method, kind, accuracy; optional dataset, run, space, valid, unit, budget_trials, cost_seconds and
+            more), `errors.json` of NASLib, or a folder that holds `records.jsonl` or NASLib's files.
 
     Raises:
         JudgeError: the file does not exist, is of another form, or holds a bad value; the message names line and field.
     """
     source = Path(path)
+    if source.is_dir():
+        if (source / "records.jsonl").is_file():
+            source = source / "records.jsonl"
+        else:
+            return read_naslib(source)
+    if is_naslib_name(source.name):
+        return read_naslib(source)
     suffix = source.suffix.lower()
-    readers = {".jsonl": _read_lines, ".ndjson": _read_lines, ".json": _read_json, ".csv": _read_csv}
+    readers = {".jsonl": _read_lines, ".ndjson": _read_lines, ".json": _read_json, ".csv": read_table}
     if suffix not in readers:
         raise JudgeError(
             f"records: got {source.name!r}; allowed: files that end in {', '.join(readers)}; export a store with oche runs export"
@@ -81,53 +86,3 @@ def _record(value: Any, where: str) -> Record:
         return Record.from_json(value)
     except OcheError as error:
         raise JudgeError(f"{where}: {error}") from error
-
-
-def _read_csv(name: str, text: str) -> list[Record]:
-    rows = csv.DictReader(text.splitlines())
-    missing = [c for c in CSV_COLUMNS if c not in (rows.fieldnames or ())]
-    if missing:
-        raise JudgeError(
-            f"{name} line 1: got columns {rows.fieldnames}; allowed: {', '.join(CSV_COLUMNS)} (and space); missing: {', '.join(missing)}"
-        )
-    # One fingerprint per space and one protocol object, not one per line.
-    protocol = {"source": name, "metric": "accuracy"}
-    return [_csv_record(row, f"{name} line {rows.line_num}", protocol) for row in rows]
-
-
-def _csv_record(row: Mapping[str, str | None], where: str, protocol: Mapping[str, Any]) -> Record:
-    values = {c: (row.get(c) or "").strip() for c in (*CSV_COLUMNS, "space")}
-    for column in CSV_COLUMNS:
-        if not values[column]:
-            raise JudgeError(f"{where}, field '{column}': got nothing; allowed: a value; leave the whole line out if there was no run")
-    if values["kind"] not in KINDS:
-        raise JudgeError(f"{where}, field 'kind': got {values['kind']!r}; allowed: {', '.join(map(repr, KINDS))}")
-    accuracy = _number(values["accuracy"], where)
-    try:
-        run = int(values["run"])
-    except ValueError:
-        raise JudgeError(f"{where}, field 'run': got {values['run']!r}; allowed: a whole number") from None
-    space = values["space"] or values["method"]
-    random = values["kind"] in ("random", "population")
-    return Record(
-        kind=values["kind"],
-        algorithm="random" if random else values["method"],
-        space=space,
-        fingerprint=digest(["csv", space.lower()]),
-        task=values["dataset"],
-        protocol=protocol,
-        metric="accuracy",
-        metrics={"accuracy": accuracy},
-        search_seed=None if random else run,
-        settings={"run": run},
-    )
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise JudgeError(f"{where}, field 'accuracy': got {text!r}; allowed: a number in percent") from None
-    if not math.isfinite(value):
-        raise JudgeError(f"{where}, field 'accuracy': got {text!r}, accuracy is not finite; allowed: a number in percent")
-    return value

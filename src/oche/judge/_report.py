@@ -17,10 +17,15 @@ from typing import Any
 from oche.errors import JudgeError
 from oche.files import write_text
 from oche.judge import _numbers as numbers
+from oche.judge._anytime import Anytime
+from oche.judge._checklist import ChecklistItem
 from oche.judge._compare import Settings
 from oche.judge._entries import Entry
+from oche.judge._fronts import FrontRow
 from oche.judge._grouping import Group
+from oche.judge._multi import Multi
 from oche.judge._population import short_form
+from oche.judge._protocol import Protocol
 from oche.judge._row import Row
 from oche.store.record import Record
 
@@ -41,6 +46,12 @@ class Report:
         warnings: What the reader must know.
         protocols: Protocol of each task, by task.
         space_size: Number of programs in the space, if known.
+        declared: The protocol that was declared before the runs, if any.
+        multi: Several data sets at once; None with one.
+        anytime: Incumbents over cost, one per task and kind of cost.
+        fronts: Methods with several objectives against random search; a family of tests of its own.
+        checklist: Sixteen questions of good practice.
+        studies: Ladders, rank studies and space studies that were handed in.
     """
 
     title: str
@@ -50,6 +61,12 @@ class Report:
     warnings: tuple[str, ...]
     protocols: dict[str, dict[str, Any]]
     space_size: float | None
+    declared: Protocol | None = None
+    multi: Multi | None = None
+    anytime: tuple[Anytime, ...] = ()
+    fronts: tuple[FrontRow, ...] = ()
+    checklist: tuple[ChecklistItem, ...] = ()
+    studies: tuple[Any, ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -145,6 +162,13 @@ class Report:
         methods = dict.fromkeys(r.ci for r in self.rows)
         return f"[ ]: {level} interval ({', '.join(methods)}); permutation test; {holm_part}; seed {s.seed}"
 
+    def metric_line(self) -> str:
+        """The primary metric and who declared it."""
+        first = self.groups[0].first
+        unit = f" in {first.unit}" if first.unit else ""
+        by = "by the records" if self.declared is None else f"in protocol {self.declared.name!r} ({self.declared.hash[:8]})"
+        return f"primary metric: {first.metric}{unit}, {'larger' if first.direction == 'max' else 'smaller'} is better, declared {by}"
+
     def seeds_line(self) -> str:
         """Seeds of the searches and of the final trainings."""
         parts = []
@@ -174,15 +198,34 @@ class Report:
                 "seed": s.seed,
             },
             "space_size": self.space_size,
+            "declared": None if self.declared is None else _declared(self.declared),
             "protocols": [{"task": task, **found} for task, found in self.protocols.items()],
             "summary": [e.to_json() for e in self.entries],
             "rows": [r.to_json() for r in self.rows],
+            "multi": None if self.multi is None else _lists(self.multi.to_json()),
+            "anytime": [_lists(a.to_json()) for a in self.anytime],
+            "fronts": [_lists(f.to_json()) for f in self.fronts],
+            "checklist": [c.to_json() for c in self.checklist],
+            "studies": [_lists(_study(s)) for s in self.studies],
             "runs": [r.to_json() for r in self.records],
         }
 
     def json_text(self) -> str:
         """`to_json` as text, always in the same form."""
         return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def table(self, form: str = "markdown") -> str:
+        """The tests as a table.
+
+        Args:
+            form: `markdown`, `latex` (with booktabs) or `csv` (all fields of every row).
+
+        Raises:
+            JudgeError: another form.
+        """
+        from oche.judge._tables import table
+
+        return table(self, form)
 
     def html_text(self) -> str:
         """The page: one file that needs nothing else."""
@@ -191,16 +234,23 @@ class Report:
         return page(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report as `.html` or `.json`.
+        """Write the report: the page as `.html`, everything as `.json`, the table of tests as `.tex`, `.md` or `.csv`.
 
         Raises:
             JudgeError: another suffix.
         """
         target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in (".html", ".json"):
-            raise JudgeError(f"report path: got {str(path)!r}; allowed: a name that ends in .html or .json")
-        write_text(target, self.html_text() if suffix == ".html" else self.json_text())
+        makers = {
+            ".html": self.html_text,
+            ".json": self.json_text,
+            ".tex": lambda: self.table("latex"),
+            ".md": lambda: self.table("markdown"),
+            ".csv": lambda: self.table("csv"),
+        }
+        maker = makers.get(target.suffix.lower())
+        if maker is None:
+            raise JudgeError(f"report path: got {str(path)!r}; allowed: a name that ends in .html or .json, or in .tex, .md or .csv")
+        write_text(target, maker())
         log.info("wrote %s", target)
         return target
 
@@ -208,6 +258,29 @@ class Report:
         from oche.judge._text import text_table
 
         return text_table(self)
+
+
+def _declared(protocol: Protocol) -> dict[str, Any]:
+    return {"name": protocol.name, "hash": protocol.hash, **protocol.to_json()}
+
+
+def _lists(value: Any) -> Any:
+    """The same with lists for tuples, as it is read back from JSON."""
+    if isinstance(value, dict):
+        return {k: _lists(v) for k, v in value.items()}
+    return [_lists(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _study(study: Any) -> dict[str, Any]:
+    """The JSON of a study, whoever made it.
+
+    Raises:
+        JudgeError: it has none.
+    """
+    found = study.to_json() if hasattr(study, "to_json") else study
+    if not isinstance(found, dict):
+        raise JudgeError(f"studies: got {type(study).__name__}; allowed: ladders, rank studies, space studies, or their JSON")
+    return found
 
 
 def _ranges(seeds: Sequence[int]) -> str:

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from oche.judge._power import minimum_detectable
+from oche.judge._permutation import NullMeans
+from oche.judge._power import minimum_detectable, population_effect
 from oche.judge._resolution import Resolution
 from oche.judge._verdict import decide
 
@@ -56,6 +57,9 @@ class Row:
         equal_cost: Whether random search spent as much; None if the row is not against random search.
         cost_ratio: Cost of random search over cost of this algorithm, None if unknown.
         cost_unit: Unit in which costs were compared.
+        needed: Mean that the search arm must pass to be better than a known population at the level of the verdict, where only chance
+            decides; None without a population.
+        null: The means that chance alone gives against a known population; not part of the JSON.
         warnings: What the reader must know, such as "zero variance".
     """
 
@@ -99,6 +103,8 @@ class Row:
     equal_cost: bool | None = None
     cost_ratio: float | None = None
     cost_unit: str | None = None
+    needed: float | None = None
+    null: NullMeans | None = field(default=None, repr=False, compare=False)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -136,15 +142,24 @@ class Row:
         """Whether the verdict says worse."""
         return self.verdict.startswith("worse")
 
+    @property
+    def interval_only(self) -> bool:
+        """Whether the interval leaves 0 out but the test does not reach the level: a claim that the interval alone would have made."""
+        return (self.low > 0 or self.high < 0) and self.p >= self.alpha
+
     def adjusted(self, p_adj: float, family: int) -> Row:
         """The same row as a member of a family of tests."""
+        level = self.alpha / family
+        if self.null is not None:
+            effect, needed = population_effect(self.null, self.sd_m, self.n_m, level, self.direction)
+            return replace(self, p_adj=p_adj, family=family, mde_family=effect, needed=needed)
         n = None if self.population else self.n_r
-        mde_family = minimum_detectable(self.sd_m, self.n_m, self.sd_r, n, alpha=self.alpha / family)
+        mde_family = minimum_detectable(self.sd_m, self.n_m, self.sd_r, n, alpha=level)
         return replace(self, p_adj=p_adj, family=family, mde_family=mde_family)
 
     def to_json(self) -> dict[str, Any]:
         """All fields and both verdicts as JSON values; undefined numbers become null."""
-        plain: dict[str, Any] = {f.name: _json(getattr(self, f.name)) for f in fields(self)}
+        plain: dict[str, Any] = {f.name: _json(getattr(self, f.name)) for f in fields(self) if f.name != "null"}
         return {**plain, "verdict": self.verdict, "verdict_unadjusted": self.verdict_unadjusted}
 
     def __str__(self) -> str:

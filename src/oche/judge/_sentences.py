@@ -35,13 +35,13 @@ def headline(entries: Sequence[Entry]) -> list[Sentence]:
     """What the report found: first the whole in one sentence, then one sentence per line unless there are too many."""
     judged = [e for e in entries if e.role == "search" and e.decisive is not None] or [e for e in entries if e.decisive is not None]
     if len(judged) > _TOLD_ONE_BY_ONE:
-        return _summary(judged)
+        return [*_summary(judged), *_single(entries)]
     told = [sentence(e) for e in judged]
     if len(judged) > 1:
         told.insert(0, _overall(judged))
     if all(e.search is None for e in judged) and any(e.role == "search" for e in judged):
         told.append(Sentence("Random search at equal cost was not run, so nothing here says that searching was worth its cost."))
-    return told
+    return [*told, *_single(entries)]
 
 
 def sentence(entry: Entry) -> Sentence:
@@ -105,6 +105,14 @@ def _summary(judged: Sequence[Entry]) -> list[Sentence]:
     if all(e.search is None for e in judged):
         told.append(Sentence("Random search at equal cost: not run."))
     return told
+
+
+def _single(entries: Sequence[Entry]) -> list[Sentence]:
+    """One sentence for all methods with a single run."""
+    single = [e for e in entries if e.n == 1]
+    if not single:
+        return []
+    return [Sentence(f"Described, not judged, since it is one run: {_names(single)}.")]
 
 
 def _opponent_kind(entry: Entry) -> str:

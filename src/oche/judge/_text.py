@@ -59,12 +59,31 @@ def _aligned(table: Sequence[list[str] | str]) -> list[str]:
     return [r if isinstance(r, str) else "  ".join(cell.ljust(w) for cell, w in zip(r, widths, strict=True)) for r in table]
 
 
+def _several_datasets(report: Report) -> list[str]:
+    """Pooled improvements and ranks."""
+    if report.multi is None:
+        return []
+    lines = [
+        f"{a.algorithm} over {len(a.datasets)} data sets vs {a.against}: interquartile mean {a.iqm:+.2f} % "
+        f"[{a.iqm_low:+.2f}, {a.iqm_high:+.2f}], probability of improvement {a.better:.2f} [{a.better_low:.2f}, {a.better_high:.2f}]"
+        for a in report.multi.aggregates
+    ]
+    ranking = report.multi.ranking
+    if ranking is not None:
+        ranks = ", ".join(f"{m} {r:.2f}" for m, r in zip(ranking.methods, ranking.mean_ranks, strict=True))
+        lines += [f"mean ranks by {report.multi.ranked_by}: {ranks}", ranking.verdict]
+    return [*lines, *report.multi.notes]
+
+
 def _footer(report: Report) -> list[str]:
     lines = []
     if all(e.search is None for e in report.entries if e.role == "search") and not report.has_random_search:
         lines.append("random search at equal cost: not run")
     if not any(e.average is not None for e in report.entries):
         lines.append("random average: not run")
+    lines.extend(_several_datasets(report))
+    lines.extend(f"front: {row}" for row in report.fronts)
+    lines.append(report.metric_line())
     lines.append(report.method_line())
     if report.seeds_line():
         lines.append(report.seeds_line())

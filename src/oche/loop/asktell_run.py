@@ -24,6 +24,7 @@ from oche.loop.executors.base import Outcome
 from oche.loop.messages import Draw, Evaluate, Report
 from oche.loop.rows import dna_text, feedback_of, proposal_of, proposal_row, trial_row
 from oche.loop.run import MakeRecord, Observer, Plan, Run, Trial, Work, feedback_from
+from oche.loop.watcher import Watcher
 from oche.program import Space
 from oche.store.log import NullLog, RunLog
 from oche.store.record import Record
@@ -47,6 +48,7 @@ class AskTellRun(Run):
         pool: With `samples`: which samples these are, see `SamplingTask.pool`.
         history: With `samples`: whether the task wants the earlier samples of a point (to tell duplicates).
         bundle: With `samples`: proposals per message, at most. It changes no result.
+        watcher: Early stopping and files of evaluations; None: no early stopping.
         make_record: See `MakeRecord`.
         observer: See `Observer`.
 
@@ -68,6 +70,7 @@ class AskTellRun(Run):
         pool: str = "",
         history: bool = False,
         bundle: int = 1,
+        watcher: Watcher | None = None,
         make_record: MakeRecord | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -81,6 +84,8 @@ class AskTellRun(Run):
         self.space = space
         self.algorithm = algorithm
         self.mode = mode
+        self.watcher = watcher or Watcher()
+        self.watcher.needs_folder = getattr(algorithm, "multi_fidelity", False)
         self.told = 0
         self._phase = "report" if mode == "baseline" else "search"
         self._proposals: list[Proposal] = []
@@ -127,7 +132,7 @@ class AskTellRun(Run):
         """Take over the first `asked` proposals and `told` tells as they are; what follows them is replayed by `_pump`."""
         stored = {(t.proposal, t.replicate): t for t in self.log.saved.trials if t.phase == self._phase}
         for row in self.log.saved.proposals[:asked]:
-            self._add(proposal_of(row, self.space))
+            self._add(proposal_of(row, self.space), row.seen)
         known = sorted((t.told, key) for key, t in stored.items() if t.told is not None and t.told < told)
         for _, key in known:
             trial = self._by_key[key]
@@ -189,7 +194,7 @@ class AskTellRun(Run):
             proposal = self._check_proposal(got, number)
             self.log.asked(proposal_row(proposal, self.told) if self.log.keeps else None)
         self._proposals.append(proposal)
-        for trial in self._trials_of(proposal):
+        for trial in self._trials_of(proposal, self.told):
             self._put(trial)
         self.notify("asked")
 
@@ -220,11 +225,11 @@ class AskTellRun(Run):
             )
         return replace(got[0], count=logged.count)
 
-    def _add(self, proposal: Proposal) -> None:
+    def _add(self, proposal: Proposal, seen: int) -> None:
         self._proposals.append(proposal)
-        self._todo.extend(self._trials_of(proposal))
+        self._todo.extend(self._trials_of(proposal, seen))
 
-    def _trials_of(self, proposal: Proposal) -> list[Trial]:
+    def _trials_of(self, proposal: Proposal, seen: int) -> list[Trial]:
         self._in_flight += 1
         if self.mode == "samples":
             # Its samples have seeds and rows of their own.
@@ -243,7 +248,7 @@ class AskTellRun(Run):
                 seed = self.report_seed(proposal.dna, replicate)
             else:
                 seed = seeds.derive(self.seed, "eval", flat, replicate)
-            trial = Trial(proposal, replicate, seed, self._phase)
+            trial = Trial(proposal, replicate, seed, self._phase, seen=seen)
             self._by_key[proposal.id, replicate] = trial
             made.append(trial)
         self.trials += made
@@ -293,12 +298,16 @@ class AskTellRun(Run):
             self.log.finished(trial_row(proposal, trial.replicate, self._phase, self.told - 1, feedback))
         if self.mode == "baseline":
             self.record(trial, feedback, {"search": Cost(), "final": feedback.cost})
+        if self.watcher.untidy:
+            self.log.flush()
+            self.watcher.tidy()
         self.notify("told")
 
     def _count(self, trial: Trial) -> None:
         assert trial.feedback is not None
         trial.told = self.told
         self.told += 1
+        self.watcher.told(trial)
         if self.mode == "baseline":
             self.final_cost += trial.feedback.cost
         self.cost += trial.feedback.cost
@@ -350,7 +359,7 @@ class AskTellRun(Run):
             trial = self._todo.popleft()
             if self.mode == "baseline":
                 return Work(Report(trial.dna, trial.seed), False, trial)
-            return Work(Evaluate(trial.dna, trial.seed), True, trial)
+            return Work(Evaluate(trial.dna, trial.seed, self.watcher.watch(trial)), True, trial)
         if not self._over or self.told < len(self.trials) or self._final is not None:
             return None
         if self.mode == "samples":
@@ -439,6 +448,11 @@ class AskTellRun(Run):
         """Log intermediate numbers of a trial."""
         self.log.measured(MeasureRow(trial.proposal.id, trial.replicate, float(step), json.dumps(dict(metrics), separators=(",", ":"))))
 
+    def end(self, status: str, reason: str = "") -> None:
+        """The run is over: write everything, remove files that nothing needs any more."""
+        super().end(status, reason)
+        self.watcher.close()
+
     def _finish(self, pick: Trial | None, feedback: Feedback) -> None:
         self.final_cost = feedback.cost
         self.record(pick, feedback, {"search": self.cost, "final": feedback.cost})
@@ -448,14 +462,18 @@ class AskTellRun(Run):
 def pick_best(trials: Sequence[Trial]) -> Trial | None:
     """The first trial of the point with the best mean reward over all its trials; None if there is no reward.
 
-    Of equal ones the first asked; of several objectives the first one counts.
+    Of equal ones the first asked; of several objectives the first one counts. Only trials of one kind are compared: those that were not
+    stopped, if there are any, and of these the ones at the highest fidelity.
     """
     rewards: dict[tuple[Any, ...], list[float]] = {}
     first: dict[tuple[Any, ...], Trial] = {}
-    for trial in trials:
-        if trial.feedback is None or trial.feedback.reward is None:
-            continue
+    rewarded = [t for t in trials if t.feedback is not None and t.feedback.reward is not None]
+    highest = max(map(_trust, rewarded), default=None)
+    for trial in rewarded:
+        assert trial.feedback is not None
         reward = trial.feedback.reward
+        if reward is None or _trust(trial) != highest:
+            continue
         key = tuple(trial.dna.flat)
         rewards.setdefault(key, []).append(reward[0] if isinstance(reward, tuple) else reward)
         first.setdefault(key, trial)
@@ -464,6 +482,11 @@ def pick_best(trials: Sequence[Trial]) -> Trial | None:
     # max() keeps the first of equal ones, and trials come in the order of asks.
     best = max(rewards, key=lambda i: sum(rewards[i]) / len(rewards[i]))
     return first[best]
+
+
+def _trust(trial: Trial) -> tuple[bool, float]:
+    assert trial.feedback is not None
+    return trial.feedback.status != "stopped", trial.proposal.info.get("fidelity") or 0.0
 
 
 def _why_nothing(trials: Sequence[Trial]) -> str:

@@ -28,6 +28,7 @@ class CMA:
         sigma: First step, above 0.
         population: Points per update; None: 4 + 3 ln d.
         active: Whether the worse half pushes away.
+        covariance: First shape, `(d, d)`; None: the unit matrix.
 
     Raises:
         ArgumentError: a step that is not above 0, or fewer than 2 points.
@@ -44,7 +45,14 @@ class CMA:
         True
     """
 
-    def __init__(self, mean: Sequence[float] | np.ndarray, sigma: float, population: int | None = None, active: bool = True) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float] | np.ndarray,
+        sigma: float,
+        population: int | None = None,
+        active: bool = True,
+        covariance: np.ndarray | None = None,
+    ) -> None:
         self.mean = np.array(mean, dtype=np.float64)
         d = self.dimension = len(self.mean)
         if not d:
@@ -57,7 +65,7 @@ class CMA:
         self.sigma = self.first_sigma = float(sigma)
         self.active = bool(active)
         self.updates = 0
-        self.covariance = np.eye(d)
+        self.covariance = np.eye(d) if covariance is None else np.array(covariance, dtype=np.float64)
         self.path_sigma = np.zeros(d)
         self.path_covariance = np.zeros(d)
         self._set_rates()
@@ -88,6 +96,17 @@ class CMA:
         """`(n, d)` points of the distribution."""
         lengths, vectors = self._axes
         return self.mean + self.sigma * (rng.standard_normal((n, self.dimension)) * lengths) @ vectors.T
+
+    def near(self, point: Sequence[float] | np.ndarray) -> np.ndarray:
+        """A point from elsewhere, drawn towards the mean as far as the update can bear it.
+
+        Source: Hansen 2011 (Injecting external solutions into CMA-ES): Mahalanobis length at most sqrt(d) + 2 d / (d + 2).
+        """
+        step = np.asarray(point, dtype=np.float64) - self.mean
+        lengths, vectors = self._axes
+        length = float(np.linalg.norm((step @ vectors) / lengths)) / self.sigma
+        limit = math.sqrt(self.dimension) + 2 * self.dimension / (self.dimension + 2)
+        return self.mean + step * min(1.0, limit / length if length else 1.0)
 
     def update(self, ranked: Sequence[Sequence[float]] | np.ndarray) -> None:
         """Learn from `population` points, best first.

@@ -161,12 +161,17 @@ class Constrained:
             in_a_row += 1
             told = Feedback(status="skipped", reason=f"constraint: {reason}", cost=Cost())
             self.algorithm.tell([(proposal.id, told)] * proposal.count)
-            if in_a_row >= self.constraint.attempts and not getattr(self.algorithm, "finite", False):
+            if in_a_row >= self.constraint.attempts and not self._runs_out:
                 raise SpaceError(
                     f"constraint on space {self._space.name!r}: got {in_a_row} proposals in a row that break it, the last one by {reason}; "
                     "allowed: a constraint that a fair share of the space obeys; loosen it, restrict the space, or raise attempts"
                 )
         return found
+
+    @property
+    def _runs_out(self) -> bool:
+        """Whether the algorithm comes to its end by itself, however many points are refused; a bracket asks until it is full."""
+        return getattr(self.algorithm, "finite", False) and not getattr(self.algorithm, "multi_fidelity", False)
 
     def _numbered(self, proposal: Proposal) -> Proposal:
         number = self._asked

@@ -117,9 +117,11 @@ class Proposal:
         id: Number of the proposal in its run, from 0 in the order of asks.
         dna: The point of the space.
         count: Evaluations wanted of it (more than one for replicates or raw samples of a query).
-        info: Anything small and JSON that the algorithm wants back, or wants recorded. Two keys have a meaning for the loop: `first`
+        info: Anything small and JSON that the algorithm wants back, or wants recorded. Some keys have a meaning for the loop: `first`
             is the number of the first of these evaluations, where the DNA was evaluated before (so that seeds go on instead of
-            starting again); `need` is how many successes are still wanted, where a task draws many samples at once.
+            starting again); `need` is how many successes are still wanted, where a task draws many samples at once; `fidelity` is the
+            step (epoch) at which the evaluation ends, `previous` the step that this DNA was evaluated to before, by the proposal
+            `continues`, and `grows` says that a longer evaluation may follow.
     """
 
     id: int
@@ -265,6 +267,7 @@ class Progress:
         done: Whether `propose` may be called.
         cost: What these steps spent.
         metrics: Named numbers to show.
+        note: How the search stands, a line for display.
     """
 
     step: int
@@ -272,6 +275,7 @@ class Progress:
     done: bool
     cost: Cost
     metrics: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 @runtime_checkable
@@ -314,7 +318,8 @@ class WeightSharing(Protocol):
 class Task(Protocol):
     """What turns a child into feedback.
 
-    Optional attributes: `space` (tasks that bring their own), `name`, and for networks `problem()`.
+    Optional attributes: `space` (tasks that bring their own), `name`, and for networks `problem()`. A task whose `evaluate` has a third
+    argument `reports` takes early stopping and fidelities, see `oche.loop.Reports`; `max_fidelity` is then its whole way, in steps.
     """
 
     def describe(self) -> dict[str, Any]:

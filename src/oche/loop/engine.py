@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from oche.errors import StoreError
+from oche.loop.asktell_run import AskTellRun
 from oche.loop.executors.base import Executor, Target
 from oche.loop.interrupt import Interrupt, Interrupted, interrupts
 from oche.loop.progress_bar import Update, progress
@@ -82,6 +83,11 @@ class Engine:
         return self.runs
 
     def _give_folders(self, scratch: Path) -> None:
+        for run in self.runs:
+            if isinstance(run, AskTellRun) and run.watcher.needs_folder and run.watcher.folder is None and not run.done:
+                # Evaluations that others go on from leave files, in whatever process they are.
+                run.watcher.folder = scratch / run.id
+                run.watcher.folder.mkdir()
         if self.executor.name == "serial":
             return
         for run in self.runs:

@@ -10,6 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from oche.errors import ArgumentError
 
@@ -20,12 +21,37 @@ Curve = Sequence[tuple[float, float]]
 class Policy(ABC):
     """Says whether a trial should stop; policies compose with `&`, `|` and `~`.
 
-    Equal policies have equal `repr`: it is what a run remembers of its policy.
+    One method is enough for a policy of your own, `verdict`. It must depend on its arguments only (no state, no random numbers that are
+    not seeded by them), since it is asked in worker processes and again after a resume; the policy itself is sent to them by cloudpickle.
+    Equal policies have equal `repr`: it is what a run remembers of its policy, and a run goes on only with the policy of its start.
+
+    Example:
+        >>> class Hopeless(Policy):
+        ...     def __repr__(self):
+        ...         return "Hopeless()"
+        ...
+        ...     def verdict(self, curve, earlier):
+        ...         return curve[-1][1] < 0.2 and len(earlier) >= 3
+        >>> Hopeless().verdict([(1, 0.1)], [[(1, 0.5)]] * 3)
+        True
     """
 
     @abstractmethod
     def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
-        """True to stop, False to go on, None where the policy has nothing to say yet (its composition keeps three values)."""
+        """Whether to stop, asked after each report.
+
+        Args:
+            curve: Reports of the trial so far, (step, value), the latest last; values are maximized.
+            earlier: The same of the trials that count as earlier, in the order in which the run heard of them; some may be empty. The loop
+                passes `oche.loop.TrialCurve`, which also has `number`, `status` and `reward`, here and for `curve`.
+
+        Returns:
+            True to stop, False to go on, None where the policy has nothing to say yet (compositions keep three values).
+        """
+
+    def wants(self, step: float) -> bool:
+        """Whether a report at `step` can matter; a task may leave out the others. True unless overridden."""
+        return True
 
     def __and__(self, other: Policy) -> Policy:
         return _Both(self, other)
@@ -47,6 +73,9 @@ class _Both(Policy):
         found = (self.a.verdict(curve, earlier), self.b.verdict(curve, earlier))
         return False if False in found else None if None in found else True
 
+    def wants(self, step: float) -> bool:
+        return self.a.wants(step) or self.b.wants(step)
+
 
 @dataclass(frozen=True)
 class _Not(Policy):
@@ -55,6 +84,22 @@ class _Not(Policy):
     def verdict(self, curve: Curve, earlier: Sequence[Curve]) -> bool | None:
         found = self.a.verdict(curve, earlier)
         return None if found is None else not found
+
+    def wants(self, step: float) -> bool:
+        return self.a.wants(step)
+
+
+class Gate(Protocol):
+    """What a gate of `Gates` needs: a step, and a verdict on the first measurement at or after it."""
+
+    @property
+    def step(self) -> float:
+        """Where the gate begins."""
+        ...
+
+    def stops(self, value: float, known: Sequence[float]) -> bool | None:
+        """The verdict, given the first measurements of earlier trials in the gate."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -113,7 +158,7 @@ class Gates(Policy):
         True
     """
 
-    def __init__(self, gates: Sequence[ByValue | ByRank]) -> None:
+    def __init__(self, gates: Sequence[Gate]) -> None:
         self.gates = tuple(sorted(gates, key=lambda g: g.step))
         if not gates or len({g.step for g in gates}) != len(gates):
             raise ArgumentError(f"gates: got steps {[g.step for g in gates]}; allowed: at least one gate, each at a step of its own")

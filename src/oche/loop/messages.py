@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oche.loop.contracts import Budget, DrawItem, Progress
+from oche.loop.reports import Watch
 from oche.program import DNA
 
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Get the search signal of a DNA."""
+    """Get the search signal of a DNA; `watch` says how far to go and what may stop it, None for the whole way."""
 
     dna: DNA
     seed: int
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Trial:
         phase: `search`, or `report` where the evaluation is a final result.
         feedback: What came back, None while it runs (and for the pick of a weight-sharing search).
         told: Position in the order of tells.
+        seen: Tells that were known when its proposal was asked for.
     """
 
     proposal: Proposal
@@ -92,6 +93,7 @@ class Trial:
     phase: str = "search"
     feedback: Feedback | None = None
     told: int | None = None
+    seen: int = 0
 
     @property
     def dna(self) -> DNA:

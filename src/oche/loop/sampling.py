@@ -14,12 +14,17 @@ from typing import Any
 
 from oche.errors import ArgumentError, FeedbackError, MissingFeedback, ResumeError, SkipTrial, SpaceError
 from oche.loop.asktell_run import AskTellRun
-from oche.loop.constraints import Constraint, as_constraint, constrained
+from oche.loop.constraints import as_constraint, constrained
 from oche.loop.contracts import Budget, Feedback
 from oche.loop.gates import Policy
+from oche.loop.priors import as_prior, with_prior
 from oche.loop.registry import canonical, parse
+from oche.loop.reports import Reports, Watch
 from oche.loop.run import Plan, Trial
-from oche.loop.workbench import as_factory, as_feedback, skipped
+from oche.loop.stopping import as_policy
+from oche.loop.warm_start import known_trials, warm_started
+from oche.loop.watcher import Watcher
+from oche.loop.workbench import as_factory, as_feedback, reported, skipped
 from oche.program import Space, as_space
 from oche.store.store import BaseStore, as_store
 
@@ -35,14 +40,9 @@ class TrialFeedback:
         >>> feedback.fail(error)
     """
 
-    def __init__(
-        self, run: AskTellRun, trial: Trial, policy: Policy | None = None, curves: dict[int, list[tuple[float, float]]] | None = None
-    ) -> None:
+    def __init__(self, run: AskTellRun, trial: Trial) -> None:
         self._run = run
-        self._policy = policy
-        self._curves = curves if curves is not None else {}
-        self._curve: list[tuple[float, float]] = []
-        self._stopped = False
+        self._reports = Reports(run.watcher.watch(trial) or Watch(trial.proposal.id))
         self.trial = trial
         self.feedback: Feedback | None = None
 
@@ -61,6 +61,21 @@ class TrialFeedback:
         """A seed for the evaluation, equal in every run that meets this point with the same root seed."""
         return self.trial.seed
 
+    @property
+    def fidelity(self) -> float | None:
+        """Step (epoch) to end at, where the algorithm chooses it, as `asha` does; None for the whole way."""
+        return self._reports.fidelity
+
+    @property
+    def previous(self) -> float:
+        """Step that an earlier trial of this point went to, 0 for none; with its state kept, go on from there."""
+        return self._reports.previous
+
+    @property
+    def continues(self) -> int | None:
+        """Number of the trial that went to `previous`; None for none."""
+        return self.trial.proposal.info.get("continues")
+
     def __call__(self, reward: float | tuple[float, ...] | Feedback, **metrics: float) -> None:
         """End the trial with a reward (to be maximized), or with a whole feedback.
 
@@ -72,7 +87,7 @@ class TrialFeedback:
             return
         # NumPy and torch scalars become plain numbers.
         value = tuple(float(r) for r in reward) if isinstance(reward, (tuple, list)) else float(reward)
-        self._end(Feedback(reward=value, metrics=metrics, status="stopped" if self._stopped else "done"))
+        self._end(Feedback(reward=value, metrics=metrics))
 
     def report(self, metrics: Mapping[str, float] | float, step: float) -> None:
         """Keep intermediate numbers of the trial; it goes on.
@@ -86,17 +101,14 @@ class TrialFeedback:
         named = metrics if isinstance(metrics, Mapping) else {"reward": metrics}
         self._run.measure(self.trial, step, {k: float(v) for k, v in named.items()})
         if "reward" in named:
-            self._curve.append((float(step), float(named["reward"])))
+            self._reports.report(float(named["reward"]), step)
 
     def should_stop(self) -> bool:
-        """Whether the early stopping of the loop would end this trial now; ask after a report of `reward`, then give the reward so far.
+        """Whether to end this trial now; ask after a report of `reward`, then give the reward so far.
 
-        Judged against the trials that ended before; always False without early stopping.
+        True where the early stopping of the loop says so, judged against the trials that ended before, and where `fidelity` is reached.
         """
-        if self._policy is not None and self._curve:
-            earlier = [curve for number, curve in self._curves.items() if number < self.number]
-            self._stopped = self._policy.verdict(self._curve, earlier) is True
-        return self._stopped
+        return self._reports.should_stop()
 
     def skip(self, reason: str = "") -> None:
         """End the trial without a result."""
@@ -111,8 +123,7 @@ class TrialFeedback:
             raise FeedbackError(
                 f"trial {self.number}: got a second feedback; allowed: one call per trial, of feedback(...), .skip() or .fail()"
             )
-        self.feedback = as_feedback(feedback)
-        self._curves[self.number] = self._curve
+        self.feedback = reported(as_feedback(feedback), self._reports)
 
 
 def describe_algorithm(algorithm: Any) -> str:
@@ -144,7 +155,9 @@ def sample(
     resume: bool = True,
     where: Any = None,
     constraint: Any = None,
-    early_stopping: Policy | None = None,
+    early_stopping: Policy | str | None = None,
+    warm_start: Any = None,
+    prior: Any = None,
 ) -> Iterator[tuple[Any, TrialFeedback]]:
     """Go through children of a program, chosen by an algorithm that learns from your feedback.
 
@@ -159,7 +172,10 @@ def sample(
         where: Search only these choices, see `Space.where`; children then have the others still open.
         constraint: What children must be like: a `Constraint`, its arguments as a dict, or a predicate of a child. Others are never
             yielded and do not count.
-        early_stopping: Gates, see `oche.loop.gates.Gates`; `feedback.should_stop()` then answers from the reported `reward`.
+        early_stopping: A policy or its text, such as `asha?min=1&eta=3` or `gates?rank=3:0.5`; `feedback.should_stop()` then answers from
+            the reported `reward`.
+        warm_start: Trials that were made before, which the algorithm learns first, see `oche.loop.known_trials`; not among the `n`.
+        prior: Beliefs about good values by key, or a JSON file with them, see `oche.loop.Prior`.
 
     Yields:
         The child (built with a seed of its own), and the feedback to call once.
@@ -183,20 +199,20 @@ def sample(
         raise ArgumentError(f"n: got {n!r}; allowed: a whole number above 0")
     opened = as_store(store)
     limits = as_constraint(constraint)
-    plan = _plan(found, algorithm, n, seed, name, limits, early_stopping)
+    policy = as_policy(early_stopping)
+    beliefs, known = as_prior(prior), known_trials(warm_start, found, opened, name or "")
+    told = {"constraint": limits, "warm_start": known, "prior": beliefs}
+    plan = _plan(found, algorithm, n, seed, name, {k: v.describe() for k, v in told.items() if v is not None}, policy)
     if opened is not None and name is not None:
         _check_name(opened, plan, found)
-    run = AskTellRun(found, constrained(as_factory(algorithm)(), limits), plan, plan.open(AskTellRun.kind, opened, resume), mode="loop")
-    return _loop(run, opened if opened is not store else None, early_stopping)
+    made = constrained(with_prior(warm_started(as_factory(algorithm)(), known), beliefs), limits)
+    run = AskTellRun(found, made, plan, plan.open(AskTellRun.kind, opened, resume), mode="loop", watcher=Watcher(policy))
+    return _loop(run, opened if opened is not store else None)
 
 
-def _plan(
-    space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, limits: Constraint | None, policy: Policy | None
-) -> Plan:
+def _plan(space: Space, algorithm: Any, n: int | None, seed: int, name: str | None, told: Mapping[str, Any], policy: Policy | None) -> Plan:
     text = describe_algorithm(algorithm)
-    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text}
-    if limits is not None:
-        settings["constraint"] = limits.describe()
+    settings = {"kind": "sample", "name": name, "space": space.name, "fingerprint": space.fingerprint, "algorithm": text, **told}
     if policy is not None:
         settings["early_stopping"] = repr(policy)
     return Plan(seed, Budget(trials=n) if n is not None else None, settings, name or f"{space.name}/{text}")
@@ -215,7 +231,7 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
                 f"name {plan.name!r}: got algorithm {new['algorithm']!r}; allowed: {old.get('algorithm')!r}, as at its start; "
                 "choose another name"
             )
-        for part in ("constraint", "early_stopping"):
+        for part in ("constraint", "early_stopping", "warm_start", "prior"):
             if old.get(part) != new.get(part):
                 raise ResumeError(
                     f"name {plan.name!r}: got {part.replace('_', ' ')} {new.get(part)}; allowed: {old.get(part)}, as at its start; "
@@ -223,10 +239,9 @@ def _check_name(store: BaseStore, plan: Plan, space: Space) -> None:
                 )
 
 
-def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None) -> Iterator[tuple[Any, TrialFeedback]]:
+def _loop(run: AskTellRun, owned: BaseStore | None) -> Iterator[tuple[Any, TrialFeedback]]:
     current: TrialFeedback | None = None
     space = run.space
-    curves = _curves(run) if policy is not None else {}
     try:
         if run.done or run.waiting is None:
             logger.info("run %s (%s) has its %d trials already", run.id, run.plan.name, run.told)
@@ -236,7 +251,7 @@ def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None
             except SkipTrial as error:
                 _take(run, skipped(error))
                 continue
-            current = TrialFeedback(run, trial, policy, curves)
+            current = TrialFeedback(run, trial)
             yield child, current
             if current.feedback is None:
                 raise MissingFeedback(
@@ -255,17 +270,6 @@ def _loop(run: AskTellRun, owned: BaseStore | None, policy: Policy | None = None
             run.log.close()
         if owned is not None:
             owned.close()
-
-
-def _curves(run: AskTellRun) -> dict[int, list[tuple[float, float]]]:
-    """Reported rewards of the trials that ended in earlier sessions, by number of the proposal."""
-    ended = {t.proposal.id for t in run.trials if t.told is not None}
-    found: dict[int, list[tuple[float, float]]] = {number: [] for number in sorted(ended)}
-    for row in run.log.saved.measures:
-        value = json.loads(row.metrics).get("reward")
-        if row.proposal in found and value is not None:
-            found[row.proposal].append((row.step, value))
-    return found
 
 
 def _take(run: AskTellRun, feedback: Feedback) -> None:

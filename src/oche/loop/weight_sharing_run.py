@@ -59,6 +59,7 @@ class WeightSharingRun(Run):
         self.step = 0
         self.total = 0
         self.metrics: dict[str, float] = {}
+        self._note = ""
         self._checkpoint: str | None = None
         self._stage = "advance"
         self._busy = False
@@ -121,6 +122,11 @@ class WeightSharingRun(Run):
         """Share of the steps."""
         return 1.0 if self.done else self.step / self.total if self.total else 0.0
 
+    @property
+    def note(self) -> str:
+        """What the algorithm says of itself."""
+        return self._note
+
     def next_work(self) -> Work | None:
         """The next segment, the proposal, or the final training."""
         if self.done or self._busy:
@@ -164,7 +170,7 @@ class WeightSharingRun(Run):
         answer: Advanced = outcome.value
         progress = answer.progress
         self.cost += _with_times(progress.cost, outcome)
-        self.step, self.total, self.metrics = progress.step, progress.total, dict(progress.metrics)
+        self.step, self.total, self.metrics, self._note = progress.step, progress.total, dict(progress.metrics), progress.note
         if progress.done:
             self._stage = "propose"
         if answer.path is None:

@@ -10,6 +10,7 @@ import copy
 import math
 import numbers
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
 from oche.loop.messages import Advance, Advanced, Draw, Evaluate, Propose, Report
 from oche.loop.registry import load
+from oche.loop.reports import Reports
+from oche.loop.watcher import takes_reports
 from oche.program import Space
 
 
@@ -106,7 +109,12 @@ class Workbench:
     def _try(self, message: Evaluate | Report) -> Feedback:
         final = isinstance(message, Report)
         child = self.task.child(self.space, message.dna, message.seed, final=final)
-        return as_feedback((self.task.report if final else self.task.evaluate)(child, message.seed))
+        if isinstance(message, Report):
+            return as_feedback(self.task.report(child, message.seed))
+        if message.watch is None or not takes_reports(self.task):
+            return as_feedback(self.task.evaluate(child, message.seed))
+        reports = Reports(message.watch)
+        return reported(as_feedback(self.task.evaluate(child, message.seed, reports=reports)), reports)
 
     def _advance(self, message: Advance) -> Advanced:
         algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
@@ -159,6 +167,15 @@ def load_state(path: str) -> Any:
     import torch
 
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def reported(feedback: Feedback, reports: Reports) -> Feedback:
+    """The feedback of an evaluation with its curve, and with the status `stopped` where a policy ended it."""
+    if reports.curve and "reward" not in feedback.curves:
+        feedback = replace(feedback, curves={**feedback.curves, "reward": reports.curve})
+    if not reports.stopped or feedback.status != "done":
+        return feedback
+    return replace(feedback, status="stopped", reason=f"stopped early at step {reports.reached:g}")
 
 
 def skipped(error: SkipTrial) -> Feedback:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from oche.errors import ArgumentError, NotRelaxable, ShapeMismatch
-from oche.mixers.softmax import Softmax
+from oche.mixers._wrapping import Wrapping
 from oche.seeds import building, torch_generator
 from oche.supernets.drawn import Drawn, Slot
 from oche.supernets.mixer import Candidates, Mixer, name
@@ -33,27 +33,25 @@ from oche.supernets.policy import Policy
 SUBSETS = ("shuffle", "shift", "random")
 
 
-class PartialChannels(Mixer):
+class PartialChannels(Wrapping):
     """Mix 1/K of the channels and let the rest pass by.
 
     Args:
         k: The share is 1/k. Default: the authors' CIFAR search; 2 on ImageNet.
-        inner: Mixer of the part that is mixed; default `Softmax()`.
+        inner: Mixer of the part that is mixed, or its text; default `Softmax()`.
         edges: Whether inputs of merging choices are weighted by a softmax of their own logits.
         channels: One of `SUBSETS`.
     """
 
-    def __init__(self, k: int = 4, inner: Mixer | None = None, edges: bool = True, channels: str = "shuffle") -> None:
+    def __init__(self, k: int = 4, inner: Mixer | str | None = None, edges: bool = True, channels: str = "shuffle") -> None:
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise ArgumentError(f"partial channels, k: got {k!r}; allowed: a whole number from 1")
         if channels not in SUBSETS:
             raise ArgumentError(f"partial channels, channels: got {channels!r}; allowed: {', '.join(repr(s) for s in SUBSETS)}")
+        super().__init__(inner)
         self.k = k
-        self.inner = Softmax() if inner is None else inner
         self.needs_edges = bool(edges) or self.inner.needs_edges
         self.channels = channels
-        self.paths_per_step = self.inner.paths_per_step
-        self.learns_arch = self.inner.learns_arch
 
     def build(self, slot: Slot, make: Callable[..., Any]) -> Candidates:
         """Candidates with C / K channels; whole ones where candidates change the number of channels.
@@ -97,7 +95,7 @@ class PartialChannels(Mixer):
         seed = int(torch.randint(2**62, (1,), generator=generator)) if self.channels == "random" else 0
         return replace(drawn, step=step, extra={**drawn.extra, "channels": seed})
 
-    def mix(self, slot: Slot, drawn: Drawn, candidates: Sequence[nn.Module], *inputs: Any, **named: Any) -> Any:
+    def mix(self, slot: Slot, drawn: Drawn, candidates: Sequence[Callable[..., Any]], *inputs: Any, **named: Any) -> Any:
         """The mixture of a part of the channels beside the rest."""
         part = slot.rebuilt.get("channels")
         if self.k == 1 or part is None:
@@ -122,10 +120,6 @@ class PartialChannels(Mixer):
         if self.channels == "shift":
             return torch.roll(torch.arange(channels), -part * (drawn.step % self.k))
         return torch.randperm(channels, generator=torch_generator(drawn.extra["channels"], slot.location))
-
-    def arch_objective(self, *args: Any, **named: Any) -> Tensor:
-        """What the inner mixer lowers."""
-        return self.inner.arch_objective(*args, **named)
 
 
 def shuffle(z: Tensor, groups: int) -> Tensor:

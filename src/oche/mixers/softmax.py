@@ -17,6 +17,8 @@ from oche.supernets.policy import Policy
 class Softmax(Mixer):
     """All candidates, weighted by a softmax of their logits; inputs of a merging choice count fully."""
 
+    blends = True
+
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """Probabilities of every trained row."""
         gates = {key: Gate(policy.probabilities(key)) if row.trained else Gate() for key, row in policy.rows.items()}

@@ -61,7 +61,7 @@ class AvgPool(nn.AvgPool2d):
 class ReluConvNorm(nn.Sequential):
     """ReLU, convolution, batch normalization.
 
-    The convolution has a bias only if the normalization is not affine: an affine one has its own.
+    By default the convolution has a bias only if the normalization is not affine: an affine one has its own.
 
     Args:
         channels: Channels of input and output.
@@ -69,18 +69,28 @@ class ReluConvNorm(nn.Sequential):
         affine: Whether the normalization has a scale and a shift.
         out_channels: Channels of the output, if they differ.
         stride: Step of the convolution.
+        bias: Whether the convolution has a bias; None: if the normalization is not affine.
 
     Raises:
         ArgumentError: the kernel size is even.
 
-    Source: Dong and Yang 2020 (NAS-Bench-201), operations `nor_conv_1x1` and `nor_conv_3x3`.
+    Source: Dong and Yang 2020 (NAS-Bench-201), operations `nor_conv_1x1` and `nor_conv_3x3`; no bias in Liu et al. 2019 (DARTS).
     """
 
-    def __init__(self, channels: int, kernel_size: int, affine: bool = True, out_channels: int | None = None, stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        affine: bool = True,
+        out_channels: int | None = None,
+        stride: int = 1,
+        bias: bool | None = None,
+    ) -> None:
         out_channels = channels if out_channels is None else out_channels
+        bias = not affine if bias is None else bias
         super().__init__(
             nn.ReLU(),
-            nn.Conv2d(channels, out_channels, kernel_size, stride=stride, padding=_same(kernel_size), bias=not affine),
+            nn.Conv2d(channels, out_channels, kernel_size, stride=stride, padding=_same(kernel_size), bias=bias),
             nn.BatchNorm2d(out_channels, affine=affine),
         )
 

@@ -5,6 +5,8 @@ All three take images of any height and width, also odd ones.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -68,3 +70,77 @@ class Classifier(nn.Sequential):
             nn.Flatten(),
             nn.Linear(channels, classes),
         )
+
+
+class ImageNetStem(nn.Module):
+    """Three 3x3 convolutions of stride 2: two features for the first cell, at a quarter and at an eighth of the image's size.
+
+    Args:
+        in_channels: Channels of the image.
+        channels: Channels of both outputs, even.
+
+    Source: Liu et al. 2019 (DARTS), code of the ImageNet network.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            _halving(in_channels, channels // 2),
+            nn.BatchNorm2d(channels // 2),
+            nn.ReLU(),
+            _halving(channels // 2, channels),
+            nn.BatchNorm2d(channels),
+        )
+        self.second = nn.Sequential(nn.ReLU(), _halving(channels, channels), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features `(batch, channels, height / 4, width / 4)` and `(batch, channels, height / 8, width / 8)`."""
+        before = self.first(x)
+        return before, self.second(before)
+
+
+class AuxiliaryHead(nn.Sequential):
+    """A second classifier in the middle of a network, whose loss helps to train what lies before it.
+
+    Args:
+        channels: Channels of the features.
+        classes: Number of classes.
+        stride: Of the mean over 5x5 windows: 3 for features of 8x8, 2 for 7x7.
+        last_norm: Whether the last convolution is normalized.
+
+    Source: Liu et al. 2019 (DARTS), code. Its ImageNet head has no normalization after the last convolution, on purpose: the published
+    models were trained so. The mean over places at the end changes nothing at the published sizes and lets others through (ours).
+    """
+
+    def __init__(self, channels: int, classes: int, stride: int = 3, last_norm: bool = True) -> None:
+        super().__init__(
+            nn.ReLU(),
+            nn.AvgPool2d(5, stride, count_include_pad=False),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            *([nn.BatchNorm2d(768)] if last_norm else []),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(768, classes),
+        )
+
+
+class AuxiliaryOutput(NamedTuple):
+    """What a network with an auxiliary head gives in training; a loss adds the auxiliary one with its weight.
+
+    Args:
+        logits: Scores, `(batch, classes)`.
+        auxiliary: Scores of the auxiliary head.
+        weight: How much the auxiliary loss counts.
+    """
+
+    logits: Tensor
+    auxiliary: Tensor
+    weight: float
+
+
+def _halving(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)

@@ -12,9 +12,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, overload
 
 from oche.errors import ArgumentError, Undecided, unknown
+from oche.program._argument_types import ArgumentTypes
 from oche.program._binder import Binder
 from oche.program._context import running
 from oche.program._editing import Batch, Epoch
@@ -56,6 +57,7 @@ class Symbol:
         except (TypeError, ValueError) as error:
             raise ArgumentError(f"symbolic: got {target!r}, whose arguments cannot be read; allowed: classes and functions") from error
         self.binder = Binder(self.__name__, self.signature)
+        self.types: ArgumentTypes | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """A node of this call, or the call's result while a program runs."""
@@ -80,14 +82,25 @@ class Symbol:
         return f"symbolic({self.__name__})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (symbolic, (self.target,))
+        return (_symbol_of, (self.target, self.types is not None))
 
 
-def symbolic(target: Callable[..., Any]) -> Symbol:
+@overload
+def symbolic(target: Callable[..., Any], *, check: bool = False) -> Symbol: ...
+
+
+@overload
+def symbolic(target: None = None, *, check: bool = False) -> Callable[[Callable[..., Any]], Symbol]: ...
+
+
+def symbolic(target: Callable[..., Any] | None = None, *, check: bool = False) -> Any:
     """Make calls of a class or function return nodes.
 
     Args:
-        target: A class or a function; it is not changed. It is also registered under its qualified name for `Node.from_json`.
+        target: A class or a function; it is not changed. It is also registered under its qualified name for `Node.from_json`. Without one,
+            a decorator: `@symbolic(check=True)`.
+        check: Check arguments by their annotations whenever a node is made, edited or read: constants, nodes, and every candidate of a
+            choice. Once asked for, it holds for the target wherever it is made symbolic.
 
     Example:
         >>> Point = symbolic(complex)
@@ -95,8 +108,19 @@ def symbolic(target: Callable[..., Any]) -> Symbol:
         >>> node.set({"imag": 3}).build()
         (1+3j)
     """
-    if isinstance(target, Symbol):
-        return target
+    if target is None:
+        return lambda found: symbolic(found, check=check)
+    return _symbol_of(target, check)
+
+
+def _symbol_of(target: Callable[..., Any], check: bool) -> Symbol:
+    symbol = target if isinstance(target, Symbol) else _symbol(target)
+    if check and symbol.types is None:
+        symbol.types = ArgumentTypes(symbol.__name__, symbol.target)
+    return symbol
+
+
+def _symbol(target: Callable[..., Any]) -> Symbol:
     if not callable(target):
         raise ArgumentError(f"symbolic: got {target!r}; allowed: a class or a function")
     name = f"{getattr(target, '__module__', '')}:{getattr(target, '__qualname__', '')}"
@@ -359,6 +383,8 @@ def _fill(node: Node, symbol: Symbol, args: dict[str, Any]) -> None:
     for k, v in args.items():
         if v.__class__ not in LEAVES:
             args[k] = freeze(v)
+    if symbol.types is not None:
+        symbol.types.check(args)
     _set_symbol(node, symbol)
     _set_arguments(node, FrozenDict(args))
     _set_hash(node, None)

@@ -19,7 +19,7 @@ import numpy as np
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Feedback, Proposal
 from oche.program import DNA, Space
-from oche.rejection._estimators import _check_give_up, hopeless, pass_rate
+from oche.rejection._estimators import _check_give_up, hopeless, pass_rate, posterior_mean
 
 #: Why a query ended.
 REASONS = ("open", "target", "cap", "gave_up", "budget", "error")
@@ -31,6 +31,11 @@ _MAX_POINTS = 1_000_000
 _ERRORS = 3
 
 
+def repeats(correct: float, distinct: float) -> bool:
+    """Whether right responses are nearly all the same: below a tenth new, from 50 right ones on."""
+    return correct >= 50 and distinct < 0.1 * correct
+
+
 class Allocation:
     """Base of all allocations: counts per query, one open proposal each, stop reasons.
 
@@ -40,6 +45,7 @@ class Allocation:
             Beta(1, 1) prior; None never gives up.
         lot: Most samples of one proposal.
         success: On a space of programs: the reward from which a trial is a success.
+        pilot: Raw samples after which a run without a single right one ends with an error instead of spending the rest; 0 never does.
     """
 
     name = "allocation"
@@ -52,7 +58,11 @@ class Allocation:
         delta: float = 0.05,
         lot: int = 4096,
         success: float = 0.5,
+        pilot: int = 1000,
     ) -> None:
+        if isinstance(pilot, bool) or not isinstance(pilot, int) or pilot < 0:
+            raise ArgumentError(f"pilot: got {pilot!r}; allowed: a whole number, 0 for none")
+        self.pilot = pilot
         for key, value in (("cap", cap), ("lot", lot)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ArgumentError(f"{key}: got {value!r}; allowed: a whole number above 0")
@@ -113,6 +123,8 @@ class Allocation:
         self.reason = np.zeros(size, np.int64)
         self.totals = dict.fromkeys(_TOTALS, 0)
         self.money = 0.0
+        # Sums of `samples` and `tokens`, kept since some allocations ask for them at every step.
+        self.n_samples = self.n_tokens = 0
         # Per proposal that is out: its query, and the feedbacks still to come.
         self._of: dict[int, list[int]] = {}
         self._asked = 0
@@ -136,7 +148,7 @@ class Allocation:
         rest = math.inf if self.cap is None else self.cap - int(self.samples[i])
         if want is None:
             return int(min(rest, self.lot))
-        rate = (self.correct[i] + 1) / (self.samples[i] + 2)
+        rate = posterior_mean(self.correct[i], self.samples[i])
         return max(1, int(min(rest, self.lot, math.ceil((want - self.kept[i]) / rate))))
 
     def ask(self, n: int) -> list[Proposal]:
@@ -168,6 +180,13 @@ class Allocation:
             self._close(i)
             if not self.reason[i]:
                 self.back(i)
+        if self.pilot and not self.totals["correct"] and sum(self.totals[name] for name in OUTCOMES) >= self.pilot:
+            # Imported late: warnings know of allocations.
+            from oche.rejection._warnings import NothingCorrectError
+
+            raise NothingCorrectError(
+                f"allocation {self.name!r}: got no right response; allowed: at least one in {self.pilot:,} raw samples"
+            )
 
     def _count(self, i: int, feedback: Feedback) -> int:
         """Take one feedback; how many of its proposal's it stands for."""
@@ -186,6 +205,8 @@ class Allocation:
         self.correct[i] += int(m["correct"])
         self.kept[i] += int(m["kept"])
         self.tokens[i] += int(m.get("tokens", 0))
+        self.n_samples += int(m["samples"])
+        self.n_tokens += int(m.get("tokens", 0))
         self.money += feedback.cost.money
         for name in _TOTALS:
             self.totals[name] += int(m.get(name, 0))
@@ -221,6 +242,7 @@ class Allocation:
         """The inverse of `state`."""
         for name in self._ARRAYS:
             setattr(self, name, np.array(state[name], np.int64))
+        self.n_samples, self.n_tokens = int(self.samples.sum()), int(self.tokens.sum())
         self.totals, self.money, self._asked = dict(state["totals"]), state["money"], state["asked"]
         self._of = {k: [i, left] for k, i, left in state["of"]}
         self._queue = deque(state["queue"])
@@ -275,5 +297,7 @@ class Allocation:
         """Reached ratio, samples, tokens, price."""
         reached = 100 * float(np.mean(self.reason == REASONS.index("target")))
         money = f" · {self.money:,.2f} spent" if self.money else ""
-        closed = int(np.count_nonzero(self.reason))
-        return f"{closed:,} closed, {reached:.0f}% reached · {int(self.samples.sum()):,} samples · {int(self.tokens.sum()):,} tokens{money}"
+        closed, right, kept = int(np.count_nonzero(self.reason)), self.totals["correct"], self.totals["correct"] - self.totals["duplicate"]
+        same = " · right responses repeat: dedup none?" if repeats(right, kept) else ""
+        spent = f"{self.n_samples:,} samples · {self.n_tokens:,} tokens{money}"
+        return f"{closed:,} closed, {reached:.0f}% reached · {spent}{same}"

@@ -7,7 +7,6 @@ gain is a concave function of the number kept, so greedy choice by marginal gain
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from oche.errors import ArgumentError
 from oche.rejection._allocation import Allocation
+from oche.rejection._estimators import posterior_mean
 
 GAINS = ("coverage", "log")
 
@@ -100,13 +100,15 @@ class BudgetOptimal(Allocation):
         self._prior: tuple[float, float] | None = None
         self._heap: list[tuple[float, int]] = []
 
+    def worth(self, i: Any) -> Any:
+        """Gain per token of one more right response of query i, or of an array of queries."""
+        gain = 1.0 if self.gain == "coverage" else np.log((self.kept[i] + 2) / (self.kept[i] + 1))
+        mean = max(1.0, float(self.n_tokens)) / max(1, self.n_samples)
+        return gain / ((self.tokens[i] + mean) / (self.samples[i] + 1))
+
     def score(self, i: int) -> float:
         """Expected gain per token of one more sample of query i."""
-        a, b = self._prior or (1.0, 1.0)
-        p = (a + self.correct[i]) / (a + b + self.samples[i])
-        worth = 1.0 if self.gain == "coverage" else math.log((self.kept[i] + 2) / (self.kept[i] + 1))
-        mean = max(1.0, float(self.tokens.sum())) / max(1, int(self.samples.sum()))
-        return float(p * worth / ((self.tokens[i] + mean) / (self.samples[i] + 1)))
+        return float(posterior_mean(self.correct[i], self.samples[i], *(self._prior or (1.0, 1.0))) * self.worth(i))
 
     def next_query(self) -> int | None:
         """Every query once, then the best score."""
@@ -130,3 +132,24 @@ class BudgetOptimal(Allocation):
         super().load(state)
         self._prior = tuple(state["prior"]) if state["prior"] is not None else None  # type: ignore[assignment]
         self._heap = [(float(s), int(i)) for s, i in state["heap"]]
+
+
+class Coverage(BudgetOptimal):
+    """Cover as many queries as the budget allows: the next samples go to the query that most probably gets its first kept response.
+
+    Args:
+        step: Samples of one proposal; the first goes to every query as a pilot.
+        cap: Most raw samples per query.
+
+    Source: greedy allocation for concave gains (Federgruen and Groenevelt 1986): the gain of one more trial is p (1 - p)^n.
+    """
+
+    name = "coverage"
+
+    def __init__(self, step: int = 4, cap: int | None = None, **settings: Any) -> None:
+        super().__init__(gain="coverage", step=step, cap=cap, **settings)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """`step`, and what differs from the defaults."""
+        return {k: v for k, v in super().settings.items() if k != "gain"}

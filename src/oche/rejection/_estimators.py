@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 from oche.errors import ArgumentError
 
@@ -36,6 +37,16 @@ def wilson(correct: int, samples: int, z: float = 1.959963984540054) -> tuple[fl
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def posterior_mean(correct: Any, samples: Any, a: float = 1.0, b: float = 1.0) -> Any:
+    """Mean of a pass rate under a Beta(a, b) prior: (a + correct)/(a + b + samples); also for arrays.
+
+    Example:
+        >>> posterior_mean(3, 16) == 4 / 18
+        True
+    """
+    return (a + correct) / (a + b + samples)
 
 
 def expected_draws(k: int, p: float, cap: int) -> tuple[float, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from oche.rejection._queries import Query
@@ -31,3 +32,9 @@ def suspected(
             found.append({"id": query.id, "query": query.text, "reference": query.reference, "majority": answer, "votes": votes,
                           "samples": len(rows)})  # fmt: skip
     return found
+
+
+def grouped(rows: Iterable[SampleRow]) -> Iterator[tuple[int, list[SampleRow]]]:
+    """Rows in the order of the store, by query."""
+    for number, group in groupby(rows, key=lambda r: r.query):
+        yield number, list(group)

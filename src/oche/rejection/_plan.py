@@ -1,4 +1,7 @@
-"""What an allocation will cost, from pass rates, before anything is drawn: raw samples, tokens and time, in expectation."""
+"""What an allocation will cost, from pass rates, before anything is drawn: raw samples, tokens and time, in expectation.
+
+Vanilla, uniform and Prop2Diff have closed forms. Allocations whose course depends on what they see are run on simulated responses.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from oche.errors import ArgumentError
+from oche.loop.contracts import Budget
 from oche.rejection._allocation import Allocation
-from oche.rejection._estimators import expected_draws, give_up_count
+from oche.rejection._estimators import expected_draws
 from oche.rejection._fixed import Uniform, Vanilla
 from oche.rejection._prop2diff import Prop2Diff, targets
 from oche.rejection._registries import allocation as as_allocation
+from oche.rejection._simulate import simulate
+from oche.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Plan:
         kept: Responses in the data set, duplicates not counted on.
         tokens: Tokens generated.
         seconds: Seconds at the given speed, None without one.
+        method: `closed form` or `simulated`.
     """
 
     queries: int
@@ -36,6 +43,7 @@ class Plan:
     kept: float
     tokens: float
     seconds: float | None
+    method: str = "closed form"
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
@@ -43,33 +51,52 @@ class Plan:
 
 
 def plan(
-    rates: Sequence[float], allocation: Any = "prop2diff", *, cap: int | None = None, tokens: float = 300.0, tokens_per_second: float = 0.0
+    rates: Sequence[float],
+    allocation: Any = "prop2diff",
+    *,
+    cap: int | None = None,
+    budget: Budget | None = None,
+    tokens: float = 300.0,
+    tokens_per_second: float = 0.0,
+    repeats: int = 3,
+    seed: int = 0,
 ) -> Plan:
     """Predict the cost of an allocation.
 
     Args:
         rates: Pass rate of every query, in [0, 1].
-        allocation: Vanilla, uniform or Prop2Diff, as text or object.
+        allocation: As text or object.
         cap: Most raw samples per query; overrules the allocation's own.
+        budget: Limit of samples or tokens over all queries.
         tokens: Tokens of one response.
         tokens_per_second: Speed of the sampler; 0 if not known.
+        repeats: Simulated runs that are averaged, where there is no closed form.
+        seed: Root of what is simulated.
 
     Raises:
-        ArgumentError: no rates or one outside [0, 1], no cap, or an allocation whose course depends on what it sees.
+        ArgumentError: no rates or one outside [0, 1], or an allocation that would never stop.
 
     Example:
         >>> round(plan([0.5] * 10, "uniform?k=4", cap=8).samples, 4)
         69.0625
     """
     chosen = as_allocation(allocation)
-    if not isinstance(chosen, (Vanilla, Uniform)):
-        raise ArgumentError(f"plan: got allocation {getattr(chosen, 'name', chosen)!r}; allowed: vanilla, uniform, prop2diff")
+    if not isinstance(chosen, Allocation):
+        raise ArgumentError(f"plan: got allocation {type(chosen).__name__}; allowed: a name such as 'uniform?k=4', or an Allocation")
     if cap is not None and not isinstance(chosen, Vanilla):
         chosen = chosen.capped(cap)
     if len(rates) == 0 or not all(0 <= p <= 1 for p in rates):
         raise ArgumentError("plan: got no pass rates, or one outside [0, 1]; allowed: one probability per query")
-    if chosen.cap is None:
-        raise ArgumentError("plan: got an allocation without a cap; allowed: one with a cap, for example cap=512")
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise ArgumentError(f"plan repeats: got {repeats!r}; allowed: a whole number above 0")
+    closed = type(chosen) in (Vanilla, Uniform, Prop2Diff) and chosen.cap is not None and chosen.p_min is None and budget is None
+    if not closed:
+        courses = [simulate(chosen, rates, budget, tokens, derive(seed, "plan", i)) for i in range(repeats)]
+        mean = {name: sum(getattr(c, name) for c in courses) / repeats for name in ("samples", "reached", "coverage", "kept")}
+        spent = mean["samples"] * tokens
+        seconds = spent / tokens_per_second if tokens_per_second > 0 else None
+        return Plan(len(rates), tokens=spent, seconds=seconds, method="simulated", **mean)
+    assert isinstance(chosen, (Vanilla, Uniform))
     lines = [_query(chosen, float(p)) for p in rates]
     kept = sum(line[3] for line in lines)
     if isinstance(chosen, Prop2Diff):
@@ -99,8 +126,6 @@ def _query(chosen: Allocation, p: float) -> tuple[float, float, float, float]:
         return chosen.m + rest, found, found, chosen.m * p + found - hit
     assert isinstance(chosen, Uniform)
     draws, reached = expected_draws(chosen.k, p, chosen.cap)
-    if chosen.p_min is not None and p == 0:
-        draws = min(draws, float(give_up_count(chosen.p_min, chosen.delta)))
     covered = -math.expm1(chosen.cap * math.log1p(-p)) if p < 1 else 1.0
     # Wald: correct responses are p times the draws.
     return draws, reached, covered, p * draws

@@ -13,6 +13,9 @@ allocations.register("vanilla", "oche.rejection._fixed:Vanilla", "the same numbe
 allocations.register("uniform", "oche.rejection._fixed:Uniform", "the same number of correct responses for every query")
 allocations.register("prop2diff", "oche.rejection._prop2diff:Prop2Diff", "correct responses in proportion to the fail rate")
 allocations.register("budget-optimal", "oche.rejection._budget_optimal:BudgetOptimal", "largest expected gain per token, Beta-Bernoulli")
+allocations.register("coverage", "oche.rejection._budget_optimal:Coverage", "as many queries with a response as the budget allows")
+allocations.register("banded", "oche.rejection._banded:Banded", "only queries whose pass rate lies in a band")
+allocations.register("thompson", "oche.rejection._thompson:Thompson", "largest gain per token under pass rates drawn from posteriors")
 
 samplers.register("bernoulli", "oche.rejection._bernoulli:Bernoulli", "right with a known probability per query; no model")
 samplers.register("tiny", "oche.rejection._tiny:Tiny", "a small transformer that adds numbers; pass rates known exactly")

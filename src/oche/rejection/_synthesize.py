@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from oche.errors import ArgumentError
+from oche.files import digest
 from oche.loop.contracts import Budget
 from oche.rejection._allocation import REASONS, Allocation
+from oche.rejection._contamination import Contamination, contamination
 from oche.rejection._dedup import most_diverse
 from oche.rejection._estimators import pass_rate, wilson
+from oche.rejection._fixed import Vanilla
+from oche.rejection._labels import grouped
 from oche.rejection._queries import Query
 from oche.rejection._queries import queries as as_queries
 from oche.rejection._registries import allocation as as_allocation
 from oche.rejection._registries import sampler as as_sampler
+from oche.rejection._report import SynthesisReport, latest
+from oche.rejection._report import report as make_report
 from oche.rejection._task import Samples
+from oche.rejection._warnings import NothingCorrectError, cap_below_target, nothing_correct, of_run
 from oche.rejection.graders import get as as_grader
 from oche.store import as_store
 from oche.store.record import Record
@@ -23,6 +34,9 @@ from oche.store.rows import SampleRow
 from oche.store.store import BaseStore, Store
 
 SELECTIONS = ("index", "diverse")
+# How often vanilla is made longer until it keeps as much as what it is held against.
+_TRIES = 6
+log = logging.getLogger("oche.rejection")
 
 
 def synthesize(
@@ -42,6 +56,7 @@ def synthesize(
     name: str = "",
     progress: bool = True,
     limits: Any = None,
+    vanilla: bool = False,
 ) -> Synthesis:
     """Sample responses to queries, keep the right ones, spread the samples by `allocation`.
 
@@ -61,9 +76,11 @@ def synthesize(
         name: What the store calls it.
         progress: Show a progress bar where there is a terminal.
         limits: Limits per message to a worker.
+        vanilla: Also run vanilla on the same queries, with at least as many raw samples and at least as many kept, for the verdicts of
+            the report. Samples that both runs draw are drawn once.
 
     Raises:
-        ArgumentError: a setting is not allowed, or the run would never stop.
+        ArgumentError: a setting is not allowed, the run would never stop, or no sample is right (see `Allocation`, `pilot`).
 
     Example:
         >>> import oche
@@ -83,16 +100,52 @@ def synthesize(
     opened = as_store(store) if store is not None else Store.memory()
     assert opened is not None
     task = Samples(asked, as_sampler(sampler), as_grader(grader), dedup)
-    try:
+    if (text := cap_below_target(chosen, len(asked))) is not None:
+        log.warning(text)
+
+    def run(allocation: Allocation, title: str, budget: Budget | None = None) -> Synthesis:
         runs = oche.search(
-            task.space, chosen, task, budget=budget, seeds=seeds, store=opened, executor=executor, workers=workers,
-            parallel=parallel, name=name or f"synthesis {chosen.name}", progress=progress, limits=limits,
+            task.space, allocation, task, budget=budget, seeds=seeds, store=opened, executor=executor, workers=workers,
+            parallel=parallel, name=title, progress=progress, limits=limits,
         )  # fmt: skip
+        return Synthesis(asked, runs, opened, task)
+
+    try:
+        done = run(chosen, name or f"synthesis {chosen.name}", budget)
+        if vanilla and not isinstance(chosen, Vanilla) and all(r.status == "done" for r in done.records):
+            _run_vanilla(done, lambda m: run(Vanilla(m), "synthesis vanilla"))
+    except NothingCorrectError as error:
+        raise _nothing_correct(task, opened, seeds) from error
     finally:
         # A grader that was made here ends its worker processes here.
         if isinstance(grader, str) and hasattr(task.grader, "close"):
             task.grader.close()
-    return Synthesis(asked, runs, opened, task)
+    return done
+
+
+def _run_vanilla(done: Synthesis, run: Callable[[int], Synthesis]) -> None:
+    """Vanilla with as many raw samples as every run of `done`, and as many kept; more of it only adds samples to the store."""
+    n, records = len(done.queries), done.records
+    m = max(math.ceil(r.metrics["samples"] / n) for r in records)
+    for _ in range(_TRIES):
+        other = {r.search_seed: r.metrics["kept"] for r in run(m).records if r.status == "done"}
+        lacking = max((r.metrics["kept"] / max(1.0, other.get(r.search_seed, math.inf)) for r in records), default=0.0)
+        if lacking <= 1:
+            return
+        # The number kept grows at most in proportion to the trials.
+        m = max(m + 1, math.ceil(min(lacking, 4.0) * m))
+
+
+def _nothing_correct(task: Samples, store: BaseStore, seeds: int | Sequence[int]) -> ArgumentError:
+    for seed in range(seeds) if isinstance(seeds, int) else seeds:
+        pool = task.pool(seed)
+        counts = store.sample_counts(pool)
+        if counts:
+            # Of three queries, or of as many as were reached.
+            few = sorted(counts)[:3]
+            rows = [row for query in few for row in store.samples(pool, query, 3 if len(few) < 3 else 1)]
+            return nothing_correct(sum(counts.values()), rows, task.queries)
+    return nothing_correct(0, [], task.queries)
 
 
 class Synthesis(Sequence[Any]):
@@ -112,8 +165,8 @@ class Synthesis(Sequence[Any]):
 
     @property
     def records(self) -> list[Record]:
-        """One per seed."""
-        return self.runs.records
+        """One per seed; of a run that went on with a larger budget, the last one."""
+        return latest(self.runs.records)
 
     def record(self, seed: int | None = None) -> Record:
         """The record of a seed; the first one by default.
@@ -160,7 +213,7 @@ class Synthesis(Sequence[Any]):
         if selection not in SELECTIONS:
             raise ArgumentError(f"selection: got {selection!r}; allowed: 'index', 'diverse'")
         targets = [int(line[3]) for line in self.record(seed).curves["queries"]]
-        for number, rows in _grouped(self.samples(seed)):
+        for number, rows in grouped(self.samples(seed)):
             found = [r for r in rows if r.distinct]
             if selection == "diverse" and len(found) > targets[number]:
                 found = [found[i] for i in sorted(most_diverse([r.text for r in found], targets[number]))]
@@ -173,11 +226,12 @@ class Synthesis(Sequence[Any]):
         Args:
             seed: Which run.
             selection: See `kept`.
-            decontaminate: Test sets (files or queries); queries that equal one of theirs are left out.
+            decontaminate: Test sets (files or queries). Queries that equal one of theirs are left out; of the others, `shares_ngram` says
+                whether they share a run of 13 words with one.
         """
-        from oche.rejection._contamination import contamination
-
-        dropped = {q for test in decontaminate for q in contamination(self.queries, as_queries(test)).exact}
+        checked = self.contamination(decontaminate)
+        dropped = {q for found in checked.values() for q in found.exact}
+        shared = {q for found in checked.values() for q in found.shared}
         rates = {line["id"]: line for line in self.table(seed)}
         found: dict[str, dict[str, Any]] = {}
         for query, row in self.kept(seed, selection):
@@ -187,27 +241,54 @@ class Synthesis(Sequence[Any]):
             entry = found.setdefault(
                 query.id,
                 {"id": query.id, "query": query.text, "reference": query.reference, "level": query.level, "responses": [],
-                 "sample_numbers": [], "pass_rate": line["pass_rate"], "n": line["n"], "correct": line["correct"], "source": "sampled"},
+                 "sample_numbers": [], "pass_rate": line["pass_rate"], "n": line["n"], "correct": line["correct"], "source": "sampled",
+                 "shares_ngram": query.id in shared if checked else None},
             )  # fmt: skip
             entry["responses"].append(row.text)
             entry["sample_numbers"].append(row.number)
         return list(found.values())
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a user must know of these runs: targets not reached, responses that repeat, samples that could not be graded."""
+        found = []
+        for record in self.records:
+            if record.status != "done":
+                continue
+            stopped = Counter(REASONS[int(line[4])] for line in record.curves["queries"])
+            name = record.algorithm if len(self.records) == 1 else f"{record.algorithm}, seed {record.search_seed}"
+            found += of_run(name, record.metrics, self.task.dedup, len(self.queries), stopped)
+        return found
+
+    def report(self, title: str = "Rejection sampling") -> SynthesisReport:
+        """These runs beside all others of the store with the same queries, sampler, grader and rule for duplicates.
+
+        Raises:
+            ArgumentError: no run has ended.
+        """
+        return make_report(self.store, self.queries, protocol=digest(self.record().protocol), title=title)
+
+    def contamination(self, tests: Sequence[Any], n: int = 13) -> dict[str, Contamination]:
+        """What the queries share with each test set, by its name: equal texts, and runs of n words.
+
+        Args:
+            tests: Files or lists of queries.
+            n: Length of the runs; 8 finds more, and more by chance.
+        """
+        found = {}
+        for number, test in enumerate(tests):
+            name = Path(test).name if isinstance(test, (str, os.PathLike)) else f"test set {number + 1}"
+            found[name] = contamination(self.queries, as_queries(test), n)
+        return found
+
     def suspected_label_errors(self, seed: int | None = None, majority: float = 0.6, least: int = 8) -> list[dict[str, Any]]:
         """Queries without a right response whose samples agree on another answer."""
         from oche.rejection._labels import suspected
 
-        return suspected(self.queries, _grouped(self.samples(seed)), majority, least)
+        return suspected(self.queries, grouped(self.samples(seed)), majority, least)
 
     def export(self, path: str | os.PathLike[str], seed: int | None = None, **settings: Any) -> Any:
         """Write the data set; see `oche.rejection._export.export`."""
         from oche.rejection._export import export
 
         return export(self, path, seed, **settings)
-
-
-def _grouped(rows: Iterator[SampleRow]) -> Iterator[tuple[int, list[SampleRow]]]:
-    from itertools import groupby
-
-    for number, group in groupby(rows, key=lambda r: r.query):
-        yield number, list(group)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,17 @@ from oche.rejection._dedup import DEDUP, Seen
 from oche.rejection._queries import Query
 from oche.rejection._sampler import Completion, Request
 from oche.store.rows import SampleRow
+
+
+def queries_hash(queries: Sequence[Query]) -> str:
+    """Equal for equal ids, texts and references in equal order."""
+    text = json.dumps([[q.id, q.text, q.reference] for q in queries]).encode()
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def pool_of(described: Mapping[str, Any], seed: int) -> str:
+    """Name of the pool of a description, as a task gives it or a record's protocol holds it."""
+    return digest([{k: v for k, v in described.items() if k != "arguments"}, seed])[:16]
 
 
 @dataclass
@@ -81,11 +92,10 @@ class Samples:
 
     def describe(self) -> dict[str, Any]:
         """Queries, sampler, grader and the rule for duplicates."""
-        text = json.dumps([[q.id, q.text, q.reference] for q in self.queries]).encode()
         grader = getattr(self.grader, "describe", None)
         return {
             "task": "synthesis",
-            "queries": {"count": len(self.queries), "sha256": hashlib.sha256(text).hexdigest()[:16]},
+            "queries": {"count": len(self.queries), "sha256": queries_hash(self.queries)},
             "sampler": dict(self.sampler.describe()),
             "grader": grader() if grader is not None else getattr(self.grader, "name", type(self.grader).__name__),
             "dedup": self.dedup,
@@ -94,7 +104,7 @@ class Samples:
 
     def pool(self, seed: int) -> str:
         """Samples of equal queries, sampler, grader, rule for duplicates and seed are the same samples."""
-        return digest([self.describe(), seed])[:16]
+        return pool_of(self.describe(), seed)
 
     def prepare(self) -> None:
         """Load the sampler's model."""

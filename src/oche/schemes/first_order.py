@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from oche.schemes.base import Scheme, SchemeState, finite
+from oche.schemes._slopes import slopes
+from oche.schemes.base import Scheme, SchemeState
 
 
 class FirstOrder(Scheme):
@@ -27,8 +27,5 @@ class FirstOrder(Scheme):
         self, state: SchemeState, train_batch: Any = None, valid_batch: Any = None
     ) -> tuple[Sequence[Tensor | None], float, float]:
         """The gradient of the validation loss for arch, that loss, and 1 pass."""
-        loss = state.problem.valid_loss(state.weight_group.frozen, state.arch, valid_batch)
-        value = finite(loss, "validation loss", state)
-        if not loss.requires_grad:  # a loss that does not depend on arch
-            return [None] * len(state.arch_group), value, 1.0
-        return torch.autograd.grad(loss, list(state.arch_group), allow_unused=True), value, 1.0
+        valid = slopes(state.valid_split(valid_batch), state.weight_group, state.arch_group, "arch", state.step + 1)
+        return valid.arch, valid.value, 1.0

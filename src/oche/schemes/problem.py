@@ -33,9 +33,10 @@ class BilevelProblem:
         arch: One tensor or a dict of tensors; an empty dict if there is nothing to choose by gradient.
         accept: Called after a weight step has used the latest `train_loss`; a supernet keeps the batch-norm statistics of that
             evaluation here, and of no other.
+        settle: Called after an update of arch with the tensors before it, by name; may set the new ones right in place.
 
     Raises:
-        ArgumentError: a tensor is not a floating-point tensor, or no weight is given.
+        ArgumentError: a tensor is not a floating-point tensor, no weight is given, or a tensor is in both groups.
     """
 
     train_loss: Loss
@@ -43,6 +44,7 @@ class BilevelProblem:
     weights: Any
     arch: Any
     accept: Callable[[], None] | None = None
+    settle: Callable[[dict[str, Tensor]], None] | None = None
 
     def __post_init__(self) -> None:
         for noun in ("weights", "arch"):
@@ -52,6 +54,12 @@ class BilevelProblem:
                     raise ArgumentError(f"{noun}{f' {name!r}' if name else ''}: got {shown}; allowed: floating-point tensors")
         if not list(items(self.weights)):
             raise ArgumentError("weights: got none; allowed: a tensor or a dict with at least one tensor")
+        weights = {id(tensor): name for name, tensor in items(self.weights)}
+        shared = [name or weights[id(tensor)] or "the tensor" for name, tensor in items(self.arch) if id(tensor) in weights]
+        if shared:
+            raise ArgumentError(
+                f"architecture parameters: got {', '.join(shared)}, which are also weights; allowed: two groups without a common tensor"
+            )
         object.__setattr__(self, "train_loss", _with_batch(self.train_loss))
         object.__setattr__(self, "valid_loss", _with_batch(self.valid_loss))
 
@@ -91,6 +99,10 @@ class Group:
     def frozen(self) -> Any:
         """The same values without gradients: what the other group's step differentiates around."""
         return self.pack(tensor.detach() for tensor in self)
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of the values by name, for `load`."""
+        return {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:

@@ -58,10 +58,11 @@ class Adam:
     betas: tuple[float, float] = (0.5, 0.999)
     weight_decay: float = 1e-3
     clip: float | None = None
+    eps: float = 1e-8
 
     def build(self, tensors: Iterable[Tensor]) -> Optimizer:
         """An optimizer of `tensors`."""
-        return torch.optim.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay)
+        return torch.optim.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, eps=self.eps)
 
 
 def plain(lr: float) -> Sgd:
@@ -75,17 +76,26 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
         group["lr"] = lr
 
 
-def update(optimizer: Optimizer, tensors: Iterable[Tensor], gradients: Sequence[Tensor | None], clip: float | None, what: str) -> None:
+def update(
+    optimizer: Optimizer,
+    tensors: Iterable[Tensor],
+    gradients: Sequence[Tensor | None],
+    clip: float | None,
+    what: str,
+    pull: Sequence[Tensor | None] | None = None,
+) -> None:
     """One update of `tensors` by `gradients`; a None leaves its tensor alone, momentum and decay included.
 
     Args:
         what: Names the step in an error, for example `arch gradient at step 7`.
+        pull: Added to the gradients after the clip, so that a clip for the loss does not weaken it; with it, a tensor is left alone
+            only if both are None.
 
     Raises:
         TrainingError: the norm of the gradient is not finite; nothing was changed.
     """
     present = [gradient for gradient in gradients if gradient is not None]
-    if not present:
+    if not present and pull is None:
         return
     average(present)
     norm = torch.nn.utils.get_total_norm(present)
@@ -94,6 +104,11 @@ def update(optimizer: Optimizer, tensors: Iterable[Tensor], gradients: Sequence[
     if clip is not None:
         scale = torch.clamp(clip / (norm + 1e-6), max=1.0)  # the same rule and constant as torch.nn.utils.clip_grad_norm_
         gradients = [None if gradient is None else gradient * scale for gradient in gradients]
+    if pull is not None:
+        gradients = [
+            extra if gradient is None else gradient if extra is None else gradient + extra
+            for gradient, extra in zip(gradients, pull, strict=True)
+        ]
     for tensor, gradient in zip(tensors, gradients, strict=True):
         tensor.grad = gradient
     optimizer.step()
@@ -104,6 +119,8 @@ def average(gradients: Sequence[Tensor]) -> None:
     """Average `gradients` over all ranks in place, in one flat all-reduce; does nothing in a single process."""
     distributed = torch.distributed
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+        return
+    if not gradients:
         return
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from oche.errors import ArgumentError
-from oche.schemes.base import Scheme, SchemeState, finite
+from oche.schemes._slopes import finite
+from oche.schemes.base import Scheme, SchemeState
 
 
 class SecondOrder(Scheme):
@@ -30,6 +31,8 @@ class SecondOrder(Scheme):
         epsilon: Size of the finite difference, divided by the norm of the weight gradient. Default: DARTS.
     """
 
+    looks_ahead = True
+
     def __init__(self, order: str = "arch", xi: float | None = None, epsilon: float = 0.01) -> None:
         super().__init__(order)
         if epsilon <= 0:
@@ -40,7 +43,7 @@ class SecondOrder(Scheme):
     def virtual_weights(self, state: SchemeState, train_batch: Any = None) -> list[Tensor]:
         """W' in the order of the weight group, detached. A weight that the loss does not use stays as it is."""
         loss = state.problem.train_loss(state.weights, state.arch_group.frozen, train_batch)
-        finite(loss, "training loss", state)
+        finite(loss, "training loss", state.step + 1)
         weights = list(state.weight_group)
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
         settings = state.weight_optimizer.param_groups[0]
@@ -65,7 +68,7 @@ class SecondOrder(Scheme):
         arch, group = list(state.arch_group), state.weight_group
         ahead = [tensor.clone().requires_grad_(True) for tensor in self.virtual_weights(state, train_batch)]
         loss = state.problem.valid_loss(group.pack(ahead), state.arch, valid_batch)
-        value = finite(loss, "validation loss", state)
+        value = finite(loss, "validation loss", state.step + 1)
         gradients = torch.autograd.grad(loss, [*arch, *ahead], allow_unused=True)
         direct, direction = gradients[: len(arch)], gradients[len(arch) :]
         present = [d for d in direction if d is not None]

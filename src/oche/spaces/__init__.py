@@ -5,9 +5,12 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "darts": "oche.spaces.darts",
         "find_tables": "oche.spaces._registry:find_tables",
         "get": "oche.spaces._registry:get",
         "import_table": "oche.spaces._registry:import_table",
+        "mobilenetv2": "oche.spaces.mobilenetv2",
+        "mobilenetv3": "oche.spaces.mobilenetv3",
         "names": "oche.spaces._registry:names",
         "nasbench101": "oche.spaces.nasbench101",
         "nasbench201": "oche.spaces.nasbench201",

@@ -24,12 +24,30 @@ registry.register(
     "nats-topology", "oche.spaces.nasbench201.network:nats_topology", "the topology space of NATS-Bench: the cells of nasbench201"
 )
 
+registry.register(
+    "darts", "oche.spaces.darts.network:space", "normal and reduction cells of 14 edges with eight operations, 1.08e18 points"
+)
+registry.register("s1", "oche.spaces.darts.network:s1", "DARTS cells with two operations for each edge")
+registry.register("s2", "oche.spaces.darts.network:s2", "DARTS cells with skip and separable convolution")
+registry.register("s3", "oche.spaces.darts.network:s3", "DARTS cells with none, skip and separable convolution")
+registry.register("s4", "oche.spaces.darts.network:s4", "DARTS cells with noise and separable convolution")
+registry.register("s5", "oche.spaces.darts.network:s5", "DARTS cells with the seven operations beside none")
+
+registry.register("proxylessnas", "oche.spaces.mobilenetv2.network:space", "MobileNetV2 with a choice in each of 21 blocks, 2.2e17 points")
+registry.register("ofa", "oche.spaces.mobilenetv3.network:space", "MobileNetV3 of elastic depth, kernels and expansions, 2.2e19 points")
+
 #: Builders of a network from its architecture in text form.
 networks = Registry("network", "oche.networks")
 networks.register("nasbench101", "oche.spaces.nasbench101.network:network", "from a cell as JSON of matrix and ops")
 networks.register("nasbench201", "oche.spaces.nasbench201.network:network", "from a cell |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
 
 networks.register("nats-topology", "oche.spaces.nasbench201.network:network", "as nasbench201")
+
+networks.register("darts", "oche.spaces.darts.network:network", "from a genotype, by name or as Genotype(normal=[...], ...)")
+networks.register("darts-imagenet", "oche.spaces.darts.network:imagenet_network", "the same with the published size for ImageNet")
+
+networks.register("proxylessnas", "oche.spaces.mobilenetv2.network:network", "from the operation of each block, 3x3_MBConv3, ...")
+networks.register("ofa", "oche.spaces.mobilenetv3.network:network", "from kernel and expansion of each block, k3e6 k5e4 | ...")
 
 #: Benchmarks that are looked up instead of trained.
 tables = Registry("table", "oche.tables")

@@ -258,8 +258,10 @@ class Store(BaseStore):
             wanted = wanted.where(t.query == query)
         if end is not None:
             wanted = wanted.where(t.number < end)
-        with self.database.reading() as connection:
-            for row in connection.execution_options(yield_per=10_000).execute(wanted.order_by(t.query, t.number)):
+        wanted = wanted.order_by(t.query, t.number)
+        # The result is closed as well: a reader that stops early leaves no open cursor behind.
+        with self.database.reading() as connection, connection.execution_options(yield_per=10_000).execute(wanted) as found:
+            for row in found:
                 yield SampleRow(*row)
 
     def sample_counts(self, pool: str) -> dict[int, int]:

@@ -18,6 +18,8 @@ __getattr__, __dir__, __all__ = attach(
         "SuperResolver": "oche.supernets.resolver:SuperResolver",
         "Supernet": "oche.supernets.network:Supernet",
         "supernet": "oche.supernets.build:supernet",
+        "KernelChoice": "oche.supernets.kernels:KernelChoice",
+        "elastic_kernel": "oche.supernets.kernels:elastic_kernel",
         "recalibrate": "oche.supernets.norm:recalibrate",
     },
 )

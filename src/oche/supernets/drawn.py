@@ -15,6 +15,19 @@ from oche.errors import ArgumentError
 
 
 @dataclass(frozen=True)
+class Moment:
+    """How far a search is, for whatever changes over it.
+
+    Args:
+        share: Epochs done of all epochs; 0 at the start, below 1 in the last epoch.
+        ramp: The same scaled so that the last epoch has 1: `epoch / (epochs - 1)`.
+    """
+
+    share: float = 0.0
+    ramp: float = 0.0
+
+
+@dataclass(frozen=True)
 class Gate:
     """How the candidates of one choice count.
 
@@ -62,6 +75,7 @@ class Drawn:
         phase: `weights` or `arch`.
         path: Number of the path within the step.
         extra: What else the mixer needs in `mix`.
+        forced: Keys that are decided from outside; there the output is that of the child.
     """
 
     gates: dict[str, Gate]
@@ -69,6 +83,11 @@ class Drawn:
     phase: str = "weights"
     path: int = 0
     extra: dict[str, Any] = field(default_factory=dict)
+    forced: frozenset[str] = frozenset()
+
+    def is_forced(self, slot: Slot) -> bool:
+        """Whether a place is decided from outside."""
+        return slot.key in self.forced if not slot.keys else all(key in self.forced for key in slot.keys)
 
     def gate(self, slot: Slot) -> Gate:
         """The gate of a place; where several choices meet in one layer, the product of theirs."""

@@ -161,6 +161,20 @@ def elastic_layers_of(network: nn.Module) -> Iterator[tuple[str, ElasticLayer]]:
     return ((path, module) for path, module in network.named_modules() if isinstance(module, ElasticLayer))
 
 
+def axes_of(layer: ElasticLayer) -> Iterator[tuple[Block, Tensor, int, int, str, int]]:
+    """Where the channels of each block of a width lie: (block, tensor, dimension, first index, axis, groups that bind channels)."""
+    plan: Plan = layer.__dict__[_MARK]
+    bound = getattr(layer, plan.rule.groups, 1) if plan.rule.groups else getattr(layer, "num_groups", 1)
+    for name, dims in plan.tensors.items():
+        tensor = layer._parameters.get(name)
+        tensor = layer._buffers.get(name) if tensor is None else tensor
+        for dim, axis in enumerate(dims) if tensor is not None else ():
+            offset = 0
+            for block in plan.axes[axis].blocks if axis in plan.axes else ():
+                yield block, tensor, dim, offset, axis or "", int(bound)  # type: ignore[misc]
+                offset += block.largest
+
+
 @dataclass(frozen=True)
 class _Share:
     """How much of a block counts: its size, and what it is multiplied with: nothing, one scalar, or a mask `(size,)`."""

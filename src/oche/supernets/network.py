@@ -21,11 +21,11 @@ from oche.errors import ArgumentError, NotRelaxable, unknown
 from oche.networks._elastic import elastic_layers
 from oche.program import DNA, Space, as_space
 from oche.seeds import torch_generator
-from oche.supernets.drawn import Drawn, Gate
+from oche.supernets.drawn import Drawn, Gate, Moment
 from oche.supernets.elastic import elastic_layers_of, make_elastic
 from oche.supernets.mixer import PHASES, Mixer
 from oche.supernets.norm import MODES, drop_statistics, give_statistics, has_statistics, recalibrate, restore
-from oche.supernets.policy import Policy, Row
+from oche.supernets.policy import Policy, Row, forced
 from oche.supernets.relaxed import Mixed, Runtime, extracting
 from oche.supernets.resolver import SuperResolver
 
@@ -59,7 +59,7 @@ class Supernet(nn.Module):
         self.batch_norm = batch_norm
         self.runtime = Runtime()
         self.network, rows, self.notes = _build(self.space, mixer, self.runtime, seed)
-        self.policy = Policy(self.space, rows, seed)
+        self.policy: Policy = mixer.policy(self.space, rows, seed)
         if batch_norm == "batch":
             drop_statistics(self.network)
         self._fixed: dict[str, Any] = {}
@@ -67,6 +67,7 @@ class Supernet(nn.Module):
         self._recalibrated = False
         self._draws = 0
         self._clock: tuple[int, str, int] | None = None
+        self._multipliers: Mapping[str, Tensor] = {}
 
     # -- parameters ---------------------------------------------------------------------------------------------------------
 
@@ -102,38 +103,56 @@ class Supernet(nn.Module):
             self.runtime.drawn = None
 
     @contextmanager
-    def at(self, step: int, phase: str = "weights", path: int = 0) -> Iterator[Supernet]:
-        """Draw for this step, phase and path in the block, as often as forward is called; otherwise every call is a step of its own."""
+    def at(
+        self,
+        step: int,
+        phase: str = "weights",
+        path: int = 0,
+        moment: Moment | None = None,
+        multipliers: Mapping[str, Tensor] | None = None,
+    ) -> Iterator[Supernet]:
+        """Draw for this step, phase and path in the block, as often as forward is called; otherwise every call is a step of its own.
+
+        Args:
+            step: Number of the step.
+            phase: `weights` or `arch`.
+            path: Number of the path within the step.
+            moment: How far the search is; None: as before.
+            multipliers: By key, what takes the place of the weights that are drawn.
+        """
         if phase not in PHASES:
             raise ArgumentError(f"phase: got {phase!r}; allowed: {', '.join(repr(p) for p in PHASES)}")
-        before, self._clock = self._clock, (step, phase, path)
+        before = self._clock, self.policy.moment, self._multipliers
+        self._clock, self._multipliers = (step, phase, path), multipliers or {}
+        if moment is not None:
+            self.policy.moment = moment
         try:
             yield self
         finally:
-            self._clock = before
+            self._clock, self.policy.moment, self._multipliers = before
+
+    def draw(self) -> Drawn:
+        """The draw that a forward pass would make; in an `at` block always the same."""
+        return self._draw()
 
     def _draw(self) -> Drawn:
         step, phase, path = self._clock or (self._draws, "weights", 0)
         if self._clock is None:
             self._draws += 1
-        generator = torch_generator(self.seed, "draw", step, phase, path)
+        generator = torch_generator(self.seed, "draw", step, phase, 0 if self.mixer.joint_paths else path)
         drawn = replace(self.mixer.draw(self.policy, generator, step, phase, path), step=step, phase=phase, path=path)
+        decided = {key for key in self.policy.rows if self._all_fixed or key in self._fixed}
         for key, row in self.policy.rows.items():
-            if self._all_fixed or key in self._fixed:
-                drawn.gates[key] = self._forced(row)
-            elif self.weighting is not None:
-                gate = drawn.gates[key]
-                if gate.weights is not None:
-                    rows = gate.weights if gate.weights.dim() == 2 else gate.weights[None]
-                    weighted = torch.stack([self.weighting(row) for row in rows])
-                    drawn.gates[key] = Gate(weighted.reshape(gate.weights.shape), gate.active)
-        return drawn
-
-    def _forced(self, row: Row) -> Gate:
-        value = self._fixed.get(row.key)
-        if value is None:  # an inactive decision, or inputs that are all merged: nothing is weighted in a child
-            return Gate()
-        return Gate(None, tuple(row.labels.index(label) for label in ((value,) if row.kind == "one" else value)))
+            gate = drawn.gates.get(key, Gate())
+            if key in decided:
+                drawn.gates[key] = forced(row, self._fixed.get(key))
+            elif gate.weights is not None and key in self._multipliers:
+                drawn.gates[key] = Gate(self._multipliers[key], gate.active)
+            elif gate.weights is not None and self.weighting is not None:
+                rows = gate.weights if gate.weights.dim() == 2 else gate.weights[None]
+                weighted = torch.stack([self.weighting(row) for row in rows])
+                drawn.gates[key] = Gate(weighted.reshape(gate.weights.shape), gate.active)
+        return replace(drawn, forced=frozenset(decided))
 
     @contextmanager
     def fixed(self, decisions: DNA | Mapping[str, Any]) -> Iterator[Supernet]:
@@ -185,7 +204,7 @@ class Supernet(nn.Module):
 
     # -- points of the space ------------------------------------------------------------------------------------------------
 
-    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+    def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point that the logits stand for, without some labels where there are others."""
         return self.policy.derive(exclude)
 
@@ -267,10 +286,13 @@ class Supernet(nn.Module):
         allowed = {**{key: row.labels for key, row in other.policy.rows.items()}, **other.space.fixed}
         for path, layer in elastic_layers_of(self.network):
             mine.update({f"{path}.{name}".lstrip("."): tensor for name, tensor in layer.cut(allowed).state_dict().items()})
+        for path, module in self.network.named_modules():
+            if isinstance(module, Mixed) and type(module.mixer).extract is not Mixer.extract:  # candidates may share their weights
+                for i, child in enumerate(module.names[: len(module.slot.labels)]):
+                    made = module.mixer.extract(module.slot, module.inside, i, {})
+                    mine.update({f"{path}.{child}.{name}": tensor for name, tensor in made.state_dict().items()})
         other.network.load_state_dict({name: mine[name] for name in other.network.state_dict()})
-        for key, logits in other.named_arch().items():
-            labels = self.policy.rows[key].labels
-            logits.copy_(self.policy.logits(key)[..., [labels.index(label) for label in other.policy.rows[key].labels]])
+        other.policy.take(self.policy)
 
     # -- batch norm ---------------------------------------------------------------------------------------------------------
 
@@ -346,6 +368,12 @@ def _build(space: Space, mixer: Mixer, runtime: Runtime, seed: int) -> tuple[nn.
             f"choice {lost.place}: got a whole number in plain style that is no width of a layer; allowed in a supernet: widths of elastic "
             f"layers ({', '.join(elastic_layers())}); use repeat(...) for a number of layers, leave it out with space.where(...), or "
             "decide it with space.fix(...)"
+        )
+    width = next(iter(resolver.widths.values()), None)
+    if width is not None and mixer.needs_all:
+        raise NotRelaxable(
+            f"choice {width.place}: got an elastic width with {type(mixer).__name__}, whose gates need what every candidate "
+            "gives; allowed: choices between modules; decide it with space.fix(...), or use another mixer"
         )
     if not resolver.rows:
         raise NotRelaxable(f"program {space.name!r}: got no choices; allowed in a supernet: at least one; put oneof(...) where it may vary")

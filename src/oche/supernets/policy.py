@@ -12,7 +12,7 @@ Derivation is bottom-up: the score of an input is its own weight times the best 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from oche.errors import ArgumentError, NotRelaxable
 from oche.program import DNA, Space
 from oche.program.spec import Decision, Pick, walk
 from oche.seeds import as_generator, generator
-from oche.supernets.drawn import Drawn, Gate
+from oche.supernets.drawn import Drawn, Gate, Moment
 from oche.supernets.relaxed import escape
 
 #: Standard deviation of initial logits. Source: the reference code of DARTS.
@@ -45,6 +45,7 @@ class Row:
         trained: Whether the row has logits. Rows without any count all candidates alike.
         distinct: Whether slots take different candidates.
         is_sorted: Whether slots take candidates in their order.
+        axis: What the candidates differ in: `op`, `depth` (a number of layers) or `width` (of elastic layers).
     """
 
     key: str
@@ -55,6 +56,15 @@ class Row:
     trained: bool = True
     distinct: bool = True
     is_sorted: bool = False
+    axis: str = "op"
+
+    @property
+    def by_size(self) -> tuple[int, ...]:
+        """Candidates that can be decided, the smallest first: by their number where labels are numbers, else in their order."""
+        try:
+            return tuple(sorted(self.allowed, key=lambda i: float(self.labels[i])))
+        except ValueError:
+            return self.allowed
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -87,13 +97,24 @@ class Policy(nn.Module):
         rows: What is decided; default `rows_of(space)`. A supernet adds rows of inputs where nothing is decided (k = n).
         seed: Root of the initial logits, each from its own stream by key and label.
         scale: Standard deviation of the initial logits.
+        score: Maps logits to what candidates are compared by in `derive`, along the last axis; None: a softmax.
     """
 
-    def __init__(self, space: Space, rows: Iterable[Row] | None = None, seed: int = 0, scale: float = INITIAL_SCALE) -> None:
+    def __init__(
+        self,
+        space: Space,
+        rows: Iterable[Row] | None = None,
+        seed: int = 0,
+        scale: float = INITIAL_SCALE,
+        score: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.space = space
+        self.score = score
+        #: How far the search is, for mixers whose draws change over it.
+        self.moment = Moment()
         self.rows: dict[str, Row] = {row.key: row for row in (rows_of(space) if rows is None else rows)}
-        self._excluded: frozenset[str] = frozenset()
+        self._excluded: frozenset[str | tuple[str, str]] = frozenset()
         self._names = {key: f"={escape(key)}" for key, row in self.rows.items() if row.trained}
         for key, name in self._names.items():
             self.register_parameter(name, nn.Parameter(_initial(self.rows[key], seed, scale)))
@@ -120,6 +141,13 @@ class Policy(nn.Module):
         """All logits by key."""
         return {key: self.logits(key) for key in self._names}
 
+    @torch.no_grad()
+    def take(self, other: Policy) -> None:
+        """Take the logits that another policy has for these keys and labels."""
+        for key, logits in self.named_logits().items():
+            labels = other.rows[key].labels
+            logits.copy_(other.logits(key)[..., [labels.index(label) for label in self.rows[key].labels]])
+
     # -- draws of single rows, for mixers -----------------------------------------------------------------------------------
 
     def uniform(self, generator: torch.Generator) -> Drawn:
@@ -136,6 +164,33 @@ class Policy(nn.Module):
                 gates[key] = Gate(None, tuple(sorted(picks) if row.kind == "set" or row.is_sorted else picks))
         return Drawn(gates)
 
+    def hard(self, pick: Callable[[Tensor], tuple[Tensor, int]]) -> dict[str, Gate]:
+        """Gates with one active candidate for each choice, in the order of the keys; all inputs where inputs are chosen.
+
+        Args:
+            pick: Maps the logits of one slot, of which some may be minus infinity, to multipliers of all candidates and the index of the
+                active one.
+        """
+        gates: dict[str, Gate] = {}
+        for key, row in self.rows.items():
+            if row.kind == "set":
+                gates[key] = Gate(self.probabilities(key)) if row.trained else Gate()
+                continue
+            logits = self.logits(key)
+            weights, active = [], []
+            for slot_logits in logits if row.kind == "slots" else logits[None]:
+                taken = torch.tensor([_closed(row, active, c) for c in range(len(row.labels))], device=logits.device)
+                found, index = pick(slot_logits.masked_fill(taken, -math.inf) if row.kind == "slots" else slot_logits)
+                weights.append(found)
+                active.append(index)
+            gates[key] = Gate(torch.stack(weights) if row.kind == "slots" else weights[0], tuple(active))
+        return gates
+
+    def gates(self, dna: DNA) -> dict[str, Gate]:
+        """The gates of a point: its candidates alone, unweighted."""
+        decisions = self.space.decisions(dna)
+        return {key: forced(row, decisions.get(key)) for key, row in self.rows.items()}
+
     # -- whole points -------------------------------------------------------------------------------------------------------
 
     def sample(self, seed: int | np.random.Generator = 0) -> DNA:
@@ -147,19 +202,23 @@ class Policy(nn.Module):
 
     def log_prob(self, dna: DNA) -> Tensor:
         """The logarithm of a point's probability, a scalar with a graph to the logits."""
-        decisions = self.space.decisions(dna)
-        terms = list(self._terms(self.space.tree, decisions, set()))
-        return torch.stack(terms).sum() if terms else torch.zeros(())
+        return self.path(dna)[0]
+
+    def path(self, dna: DNA) -> tuple[Tensor, Tensor]:
+        """The logarithm of a point's probability, and the sum of the entropies of its decisions in nats, both with a graph."""
+        with_entropies = list(self._walked(dna))
+        zero = torch.zeros((), dtype=torch.float64)
+        return sum((p for p, _ in with_entropies), zero), sum((h for _, h in with_entropies), zero)
 
     def entropy(self) -> Tensor:
         """The entropy of the distribution over points in nats: sum over decisions of P(active) times their own entropy."""
         return self._entropy(self.space.tree)
 
-    def derive(self, exclude: Iterable[str] = ()) -> DNA:
+    def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point that the logits stand for.
 
         Args:
-            exclude: Labels that are not taken where there is another one.
+            exclude: Labels that are not taken where there is another one; or pairs of a key and a label, for one choice alone.
         """
         decisions: dict[str, Any] = {}
         self._excluded = frozenset(exclude)
@@ -205,32 +264,37 @@ class Policy(nn.Module):
             values = (logits[slot] if row.kind == "slots" else logits)[list(row.allowed)].cpu().double()
         else:
             values = torch.zeros(len(row.allowed), dtype=torch.float64)
-        free = torch.tensor([_allowed(pick, slot, taken, c) for c in range(pick.n)])
+        free = torch.tensor([allowed(pick, slot, taken, c) for c in range(pick.n)])
         return torch.log_softmax(values.masked_fill(~free, -math.inf), -1)
 
     def _sample(self, tree: Sequence[Decision], rng: np.random.Generator, decisions: dict[str, Any]) -> None:
-        for pick in _picks(tree):
+        for pick in picks(tree):
             taken: list[int] = []
             for slot in range(pick.k):
                 p = self._masked(pick, slot, taken).exp().numpy()
                 taken.append(int(rng.choice(pick.n, p=p / p.sum())))
-            _decide(pick, taken, decisions)
+            decide(pick, taken, decisions)
             for slot, c in enumerate(taken):
                 self._sample(pick.slots[slot][c], rng, decisions)
 
-    def _terms(self, tree: Sequence[Decision], decisions: Mapping[str, Any], seen: set[str]) -> Iterable[Tensor]:
-        for pick in _picks(tree):
+    def _walked(self, dna: DNA) -> Iterable[tuple[Tensor, Tensor]]:
+        """For each decision of a point: its log-probability, and the entropy of what could have been decided."""
+        yield from self._terms(self.space.tree, self.space.decisions(dna), set())
+
+    def _terms(self, tree: Sequence[Decision], decisions: Mapping[str, Any], seen: set[str]) -> Iterable[tuple[Tensor, Tensor]]:
+        for pick in picks(tree):
             value = decisions[pick.key]
             chosen = [pick.labels.index(label) for label in ((value,) if pick.single else value)]
             for slot, c in enumerate(chosen):
                 if pick.key not in seen:
-                    yield self._masked(pick, slot, chosen[:slot])[c]
+                    log_p = self._masked(pick, slot, chosen[:slot])
+                    yield log_p[c], _entropy(log_p)
                 yield from self._terms(pick.slots[slot][c], decisions, seen)
             seen.add(pick.key)
 
     def _entropy(self, tree: Sequence[Decision]) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
-        for pick in _picks(tree):
+        for pick in picks(tree):
             total = total + self._entropy_of(pick, [])
         return total
 
@@ -241,7 +305,7 @@ class Policy(nn.Module):
         log_p = self._masked(pick, slot, taken)
         total = torch.zeros((), dtype=torch.float64)
         for c in range(pick.n):
-            if _allowed(pick, slot, taken, c):
+            if allowed(pick, slot, taken, c):
                 total = total + log_p[c].exp() * (self._entropy(pick.slots[slot][c]) - log_p[c] + self._entropy_of(pick, [*taken, c]))
         return total
 
@@ -250,7 +314,7 @@ class Policy(nn.Module):
     def _best(self, tree: Sequence[Decision], decisions: dict[str, Any]) -> float:
         """Decide a list of decisions and return the product of their scores."""
         score = 1.0
-        for pick in _picks(tree):
+        for pick in picks(tree):
             row = self.rows[pick.key]
             if row.kind == "one":
                 score *= self._best_one(pick, row, decisions)
@@ -263,7 +327,7 @@ class Policy(nn.Module):
     def _best_one(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
         p = self._decidable(row)
         c = int(np.argmax(p))
-        _decide(pick, [c], decisions)
+        decide(pick, [c], decisions)
         return float(p[c]) * self._best(pick.slots[0][c], decisions)
 
     def _best_set(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
@@ -271,7 +335,7 @@ class Policy(nn.Module):
         inside: list[dict[str, Any]] = [{} for _ in range(pick.n)]
         scores = [own[c] * self._best(pick.slots[0][c], inside[c]) for c in range(pick.n)]
         order = sorted(range(pick.n), key=lambda c: -scores[c])[: pick.k]  # sorted() is stable: ties keep the lower index first
-        _decide(pick, sorted(order), decisions)
+        decide(pick, sorted(order), decisions)
         for c in sorted(order):
             decisions.update(inside[c])
         return float(np.prod([scores[c] for c in order]))
@@ -280,17 +344,38 @@ class Policy(nn.Module):
         p = self._decidable(row)
         with np.errstate(divide="ignore"):
             chosen = _assign(np.log(p), pick)
-        _decide(pick, chosen, decisions)
+        decide(pick, chosen, decisions)
         score = 1.0
         for slot, c in enumerate(chosen):
             score *= float(p[slot, c]) * self._best(pick.slots[slot][c], decisions)
         return score
 
     def _decidable(self, row: Row) -> np.ndarray:
-        """Softmax over all candidates, of which those that can be decided are kept."""
-        p = torch.softmax(self.logits(row.key).detach().double().cpu(), -1).numpy()[..., list(row.allowed)]
-        kept = [row.labels[i] not in self._excluded for i in row.allowed]
+        """Scores of all candidates, of which those that can be decided are kept."""
+        logits = self.logits(row.key).detach().double().cpu()
+        scores = torch.softmax(logits, -1) if self.score is None else self.score(logits)
+        p = scores.numpy()[..., list(row.allowed)]
+        kept = [row.labels[i] not in self._excluded and (row.key, row.labels[i]) not in self._excluded for i in row.allowed]
         return p * kept if sum(kept) >= (row.k if row.distinct else 1) else p
+
+
+def _entropy(log_p: Tensor) -> Tensor:
+    """The entropy of a distribution whose logarithm may be minus infinity."""
+    return -torch.where(torch.isfinite(log_p), log_p.exp() * log_p, torch.zeros_like(log_p)).sum()
+
+
+def forced(row: Row, value: Any) -> Gate:
+    """The gate of a row that is decided: a label, or several; None for a decision that is not made, where nothing is weighted."""
+    if value is None:
+        return Gate()
+    return Gate(None, tuple(row.labels.index(label) for label in ((value,) if row.kind == "one" else value)))
+
+
+def _closed(row: Row, taken: Sequence[int], c: int) -> bool:
+    """Whether the next slot of a row may not take candidate c, after what earlier slots took."""
+    if row.distinct and c in taken:
+        return True
+    return row.is_sorted and bool(taken) and c < taken[-1]
 
 
 def _initial(row: Row, seed: int, scale: float) -> Tensor:
@@ -312,7 +397,12 @@ def _by_label(key: str, saved: Mapping[str, Any], row: Row) -> Tensor:
     return values[..., [saved["labels"].index(label) for label in row.labels]]
 
 
-def _picks(tree: Sequence[Decision]) -> Iterable[Pick]:
+def picks(tree: Sequence[Decision]) -> Iterable[Pick]:
+    """The choices of a list of decisions.
+
+    Raises:
+        NotRelaxable: there is a numeric decision.
+    """
     for decision in tree:
         if not isinstance(decision, Pick):
             raise NotRelaxable(f"choice {decision.key!r}: got a number; allowed in a policy: choices between candidates")
@@ -320,12 +410,13 @@ def _picks(tree: Sequence[Decision]) -> Iterable[Pick]:
             yield decision
 
 
-def _decide(pick: Pick, chosen: Sequence[int], decisions: dict[str, Any]) -> None:
+def decide(pick: Pick, chosen: Sequence[int], decisions: dict[str, Any]) -> None:
+    """Write the labels that were chosen into `decisions`."""
     labels = tuple(pick.labels[c] for c in chosen)
     decisions[pick.key] = labels[0] if pick.single else labels
 
 
-def _allowed(pick: Pick, slot: int, taken: Sequence[int], c: int) -> bool:
+def allowed(pick: Pick, slot: int, taken: Sequence[int], c: int) -> bool:
     """Whether slot number `slot` may take candidate c, so that later slots can still be filled."""
     if pick.distinct and c in taken:
         return False

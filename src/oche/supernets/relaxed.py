@@ -153,7 +153,7 @@ class Mixed(Relaxed):
         else:
             taken = decisions[self.slot.key]
             chosen = taken if self.slot.index is None else taken[self.slot.index]
-        return copy.deepcopy(self.get_submodule(f"={escape(chosen)}"), memo)
+        return self.mixer.extract(self.slot, self.inside, self.slot.labels.index(chosen), memo)
 
 
 class Merged(Relaxed):
@@ -216,22 +216,25 @@ class Stacked(Relaxed):
         counts: Allowed numbers, in the order of the labels.
     """
 
-    def __init__(self, slot: Slot, modules: Mapping[str, Any], runtime: Runtime, counts: Sequence[int]) -> None:
+    def __init__(self, slot: Slot, modules: Mapping[str, Any], runtime: Runtime, mixer: Mixer, counts: Sequence[int]) -> None:
         super().__init__(slot, modules, runtime)
+        self.mixer = mixer
         self.counts = tuple(counts)
 
     def forward(self, x: Any) -> Any:
-        """The weighted sum of the outputs after each allowed number of layers; later layers are run only if needed."""
-        gate = self.runtime.current(self.slot).gate(self.slot)
-        chosen, layers, after = indices(gate, len(self.counts)), self.inside, {0: x}
-        for depth in range(max(self.counts[i] for i in chosen)):
-            x = layers[depth](x)
-            after[depth + 1] = x
-        outputs = [after[self.counts[i]] for i in chosen]
-        if gate.weights is None and len(outputs) == 1:
-            return outputs[0]
-        scalars = None if gate.weights is None else [gate.weights[i] for i in chosen]
-        return weighted_sum(outputs, scalars, [self.slot.labels[i] for i in chosen], name(self.slot))
+        """What the mixer makes of the outputs after each allowed number of layers; layers are run once, and later ones only if needed."""
+        layers, after = self.inside, [x]
+
+        def at(count: int) -> Callable[..., Any]:
+            def run(_: Any) -> Any:
+                while len(after) <= count:
+                    after.append(layers[len(after) - 1](after[-1]))
+                return after[count]
+
+            return run
+
+        drawn = self.runtime.current(self.slot)
+        return self.mixer.mix(self.slot, drawn, [at(count) for count in self.counts], x)
 
     def extract(self, decisions: Mapping[str, Any], memo: dict[int, Any]) -> nn.Module:
         """Copies of the first layers in a row."""

@@ -69,8 +69,9 @@ class SuperResolver(Resolver):
     def mix(self, choice: Choice, site: Site) -> Any:
         """A softmax over the candidates of a choice: a module, or an elastic width if they are whole numbers."""
         labels = self.labels(choice, site)
-        self.group(site.key, labels)
-        if _is_whole(choice, labels):
+        whole = _is_whole(choice, labels)
+        self.group(site.key, labels, "width" if whole else "op")
+        if whole:
             sizes = tuple(choice.candidates[label] for label in labels)
             return self.widths.setdefault(site.location, width(site.key, site.location, labels, sizes))
         slot = Slot(site.key, site.location, labels, choice.given)
@@ -114,8 +115,8 @@ class SuperResolver(Resolver):
         layers = {label: self._module(choice, site, label) for label in choice.layers[: max(counts)]}
         if not choice.decides:
             return nn.Sequential(*layers.values())
-        self.group(site.key, labels)
-        return Stacked(Slot(site.key, site.location, labels, choice.given), layers, self.runtime, counts)
+        self.group(site.key, labels, "depth")
+        return Stacked(Slot(site.key, site.location, labels, choice.given), layers, self.runtime, self.mixer, counts)
 
     def labels(self, choice: Choice, site: Site) -> tuple[str, ...]:
         """Labels of the candidates that this supernet holds at a place.
@@ -133,13 +134,13 @@ class SuperResolver(Resolver):
                 "that are met in every run; nest choices by a callable, and name those under an 'if'"
             ) from error
 
-    def group(self, key: str, labels: tuple[str, ...]) -> Callable[[], Gate]:
+    def group(self, key: str, labels: tuple[str, ...], axis: str = "op") -> Callable[[], Gate]:
         """Declare one softmax over candidates; the result gives its present gate while the supernet runs.
 
         For choices that build a module of their own. Such a module derives from `Relaxed`, so that children can inherit.
         """
         decidable = self.space.labels(key)
-        self._add(Row(key, labels, tuple(i for i, label in enumerate(labels) if label in decidable)))
+        self._add(Row(key, labels, tuple(i for i, label in enumerate(labels) if label in decidable), axis=axis))
         runtime, slot = self.runtime, Slot(key, key, labels)
         return lambda: runtime.current(slot).gate(slot)
 

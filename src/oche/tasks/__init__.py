@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "as_task": "oche.tasks._registry:as_task",
         "benchmarked": "oche.tasks._benchmarked:benchmarked",
         "classification": "oche.tasks._classification:classification",
+        "final_arguments": "oche.tasks._children:final_arguments",
         "function": "oche.tasks._function:function",
         "get": "oche.tasks._registry:get",
         "keeping": "oche.tasks._registry:keeping",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oche.loop.contracts import Feedback, Problem
+from oche.loop.reports import Reports
+from oche.loop.watcher import takes_reports
 from oche.program import DNA, Space
 
 
@@ -54,9 +56,19 @@ class Benchmarked:
         """A network while searching, what the report takes at the end."""
         return (self.reported if final else self.search).child(space, dna, seed, final)
 
-    def evaluate(self, child: Any, seed: int) -> Feedback:
+    @property
+    def takes_reports(self) -> bool:
+        """As the search task does."""
+        return takes_reports(self.search)
+
+    @property
+    def max_fidelity(self) -> Any:
+        """As the search task says."""
+        return getattr(self.search, "max_fidelity", None)
+
+    def evaluate(self, child: Any, seed: int, reports: Reports | None = None) -> Feedback:
         """The search task's signal."""
-        return self.search.evaluate(child, seed)
+        return self.search.evaluate(child, seed) if reports is None else self.search.evaluate(child, seed, reports=reports)
 
     def report(self, child: Any, seed: int) -> Feedback:
         """The report task's result."""

@@ -1,7 +1,8 @@
-"""What a task needs to know of a program beyond its space: two optional hooks that a program may declare.
+"""What a task needs to know of a program beyond its space: three optional hooks that a program may declare.
 
-`arguments_for(shape, classes)` gives the arguments with which the program fits a data set; `architecture(decisions)` gives the text
-form of a point. Both are plain static methods of the program; nothing else of it is looked at.
+`arguments_for(shape, classes)` gives the arguments with which the program fits a data set; `final_arguments()` those in which a network
+that is trained at the end differs from the one that was searched; `architecture(decisions)` gives the text form of a point. All are plain
+static methods of the program; nothing else of it is looked at.
 """
 
 from __future__ import annotations
@@ -27,6 +28,17 @@ def fitting_arguments(program: Any, shape: Sequence[int], classes: int) -> dict[
         return {}
     offered = {"in_channels": shape[0] if shape else 1, "classes": classes}
     return {name: value for name, value in offered.items() if name in names}
+
+
+def final_arguments(space: Space, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Arguments of final trainings: the program's own `final_arguments`, less those that its user gave, then `given`.
+
+    Args:
+        space: The space.
+        given: What the user wants of final trainings.
+    """
+    hook = getattr(space.program, "final_arguments", None)
+    return {**(merged(space, hook()) if hook is not None else {}), **(given or {})}
 
 
 def architecture(space: Space, dna: DNA) -> str:

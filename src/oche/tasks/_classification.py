@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 
 from oche.errors import SpaceError
 from oche.loop.contracts import Cost, Feedback, Problem
+from oche.loop.reports import Reports
 from oche.program import DNA, Space
-from oche.tasks._children import architecture, fitting_arguments, merged
+from oche.tasks._children import architecture, final_arguments, fitting_arguments, merged
 
 if TYPE_CHECKING:
     from oche.training import Recipe
@@ -101,8 +102,9 @@ class Classification:
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> Any:
         """The network of a point, with fresh weights."""
-        arguments = {**space.arguments, **(self.final if final else {})}
-        built = space.build(dna, seed=seed, **(self.final if final else {}))
+        changed = final_arguments(space, self.final) if final else {}
+        arguments = {**space.arguments, **changed}
+        built = space.build(dna, seed=seed, **changed)
         from torch import nn
 
         if not isinstance(built, nn.Module):
@@ -118,18 +120,53 @@ class Classification:
             }
         return built
 
-    def evaluate(self, child: Any, seed: int) -> Feedback:
-        """Train on `train`, reward = accuracy on `valid` in percent."""
+    @property
+    def max_fidelity(self) -> int:
+        """Epochs of a whole training while searching."""
+        return self.search_recipe.epochs
+
+    def evaluate(self, child: Any, seed: int, reports: Reports | None = None) -> Feedback:
+        """Train on `train`, reward = accuracy on `valid` in percent.
+
+        Args:
+            child: The network.
+            seed: Of the training.
+            reports: Gets the accuracy after epochs, says where to end. A training that ends at an epoch goes on later as if it had not
+                ended. None: the whole recipe.
+        """
         from oche import training
 
-        fit = training.fit(child, self.data, self.search_recipe, seed=seed, device=self.device, split="train")
-        started = time.perf_counter(), time.process_time()
-        valid = training.score(child, self.data, "valid", device=self.device)
-        passes = _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
-        cost = fit.cost + Cost(
-            trials=1, passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1]
-        )
-        return Feedback(reward=valid, metrics={"valid": valid, "train_loss": fit.history[-1].loss}, cost=cost)
+        reports = reports or Reports()
+        scoring = Cost(trials=1)
+        valid: float | None = None
+
+        def score() -> float:
+            nonlocal scoring
+            started = time.perf_counter(), time.process_time()
+            found = training.score(child, self.data, "valid", device=self.device)
+            passes = _forward_share(self.data.sizes["valid"], self.search_recipe.batch_size)
+            scoring += Cost(passes=passes, seconds=time.perf_counter() - started[0], cpu_seconds=time.process_time() - started[1])
+            return found
+
+        def on_epoch(row: Any) -> bool:
+            nonlocal valid
+            valid = None
+            if reports.wants(row.epoch + 1):
+                valid = score()
+                reports.report(valid, row.epoch + 1)
+            # A training that is over anyway is not stopped.
+            return row.epoch + 1 < until and not reports.should_stop()
+
+        until = int(reports.fidelity) if reports.fidelity is not None else self.search_recipe.epochs
+        fit = training.fit(
+            child, self.data, self.search_recipe, seed=seed, device=self.device, split="train",
+            on_epoch=on_epoch if reports.active else None, until=until, source=reports.source, keep=reports.keep,
+        )  # fmt: skip
+        valid = score() if valid is None else valid
+        metrics = {"valid": valid, "train_loss": fit.history[-1].loss}
+        if reports.active:
+            metrics["epochs"] = float(len(fit.history))
+        return Feedback(reward=valid, metrics=metrics, cost=fit.cost + scoring)
 
     def report(self, child: Any, seed: int) -> Feedback:
         """Train on `train` and `valid`, report the accuracy on `test` in percent."""

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from oche.errors import FeedbackError
 from oche.loop.contracts import Cost, Feedback
+from oche.loop.reports import Reports
 from oche.program import DNA, Space
 
 
 class Function:
-    """Reward = f(child), or f(child, seed) if f has an argument `seed`.
+    """Reward = f(child); f may have arguments `seed` and `reports` besides.
+
+    A function with an argument `reports` takes early stopping and fidelities: it calls `reports.report(value, step)` as it goes on, ends
+    at `reports.fidelity` (None: its whole way, as in a final evaluation) or when `reports.should_stop()` says so, and may leave its state
+    in the file `reports.keep` and go on from `reports.source`, see `oche.loop.Reports`. Its steps are counted as epochs.
 
     Args:
         function: Returns a number, a tuple of numbers (several objectives), a pair (reward, metrics), or a `Feedback`.
@@ -29,9 +35,12 @@ class Function:
         self.name = f"function:{name or getattr(function, '__name__', type(function).__name__)}"
         self.version = version
         try:
-            self._seeded = "seed" in inspect.signature(function).parameters
+            names = set(inspect.signature(function).parameters)
         except (TypeError, ValueError):
-            self._seeded = False
+            names = set()
+        self._seeded = "seed" in names
+        #: Whether the function reports while it works.
+        self.takes_reports = "reports" in names
 
     def describe(self) -> dict[str, Any]:
         """Name and version of the function."""
@@ -42,9 +51,18 @@ class Function:
         """The decoded program; nodes are built."""
         return space.build(dna, seed=seed)
 
-    def evaluate(self, child: Any, seed: int) -> Feedback:
+    def evaluate(self, child: Any, seed: int, reports: Reports | None = None) -> Feedback:
         """Call the function."""
-        return self._feedback(self.function(child, seed=seed) if self._seeded else self.function(child))
+        given: dict[str, Any] = {"seed": seed} if self._seeded else {}
+        if not self.takes_reports:
+            return self._feedback(self.function(child, **given))
+        reports = reports or Reports()
+        # Asked before the call, which may replace the file.
+        start = reports.start
+        feedback = self._feedback(self.function(child, **given, reports=reports))
+        if feedback.cost.epochs or reports.reached <= start:
+            return feedback
+        return replace(feedback, cost=replace(feedback.cost, epochs=reports.reached - start))
 
     def report(self, child: Any, seed: int) -> Feedback:
         """Call the function once more."""

@@ -27,6 +27,9 @@ class Objectives:
         ArgumentError: fewer than two objectives, or another direction.
     """
 
+    #: Early stopping and fidelities rank trials by one number.
+    takes_reports = False
+
     def __init__(self, task: Any, objectives: Mapping[str, str]) -> None:
         for name, direction in objectives.items():
             if direction not in _DIRECTIONS:

@@ -7,6 +7,7 @@ from typing import Any
 
 from oche.errors import ArgumentError
 from oche.loop.contracts import Cost, Feedback
+from oche.loop.reports import Reports
 from oche.program import DNA, Space
 from oche.tasks._children import architecture
 
@@ -64,11 +65,49 @@ class Tabular:
         """The text form of the architecture; nothing is built."""
         return architecture(space, dna)
 
-    def evaluate(self, child: str, seed: int) -> Feedback:
-        """The search signal; a table costs a trial and, as it would have been trained, its epochs."""
+    @property
+    def max_fidelity(self) -> int:
+        """Epochs of the search signal."""
+        return self.search[1]
+
+    def fidelities(self) -> list[int]:
+        """Epochs at which the table knows the split of the search signal, up to those of the signal, in order."""
+        split, most = self.search
+        # A table of one data set does not name it.
+        keys = [key for key in self.table.fidelities if len(key) == 2 or key[0] == self.dataset]
+        return sorted({key[-2] for key in keys if key[-1] == split and key[-2] <= most})
+
+    def evaluate(self, child: str, seed: int, reports: Reports | None = None) -> Feedback:
+        """The search signal; a table costs a trial and, as it would have been trained, its epochs.
+
+        Args:
+            child: The architecture.
+            seed: Not used.
+            reports: Gets the value at every number of epochs that the table knows; where it names a fidelity, the value there is the
+                signal. Each value that is read costs its epochs: in these tables each is a training of its own, with its own schedule.
+        """
         split, epochs = self.search
-        value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
-        return Feedback(reward=value, metrics={f"{split}_{epochs}": value}, cost=Cost(trials=1, epochs=epochs))
+        reports = reports or Reports()
+        if not reports.active:
+            value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
+            return Feedback(reward=value, metrics={f"{split}_{epochs}": value}, cost=Cost(trials=1, epochs=epochs))
+        known = self.fidelities()
+        last = epochs if reports.fidelity is None else reports.fidelity
+        if last not in known:
+            shown = ", ".join(map(str, known))
+            raise ArgumentError(
+                f"fidelity: got {last:g} epochs on table {self.space_name!r}, {self.dataset} {split}; allowed: {shown}, which it knows"
+            )
+        value, spent = 0.0, 0
+        for epochs in known:
+            if epochs == last or (epochs < last and reports.wants(epochs)):
+                value = self.table.query(child, dataset=self.dataset, epochs=epochs, split=split)
+                spent += epochs
+                reports.report(value, epochs)
+                if epochs < last and reports.should_stop():
+                    break
+        metrics = {f"{split}_{reports.reached:g}": value, "epochs": reports.reached}
+        return Feedback(reward=value, metrics=metrics, cost=Cost(trials=1, epochs=spent))
 
     def report(self, child: str, seed: int) -> Feedback:
         """The reported result."""

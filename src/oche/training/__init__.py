@@ -5,6 +5,7 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "CosinePowerAnnealing": "oche.training._cosine_power:CosinePowerAnnealing",
         "Epoch": "oche.training._loop:Epoch",
         "Fit": "oche.training._loop:Fit",
         "Recipe": "oche.training._recipe:Recipe",
@@ -12,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "Work": "oche.training._work:Work",
         "augment": "oche.training._augment:augment",
         "batches": "oche.training._batches:batches",
+        "cosine_power": "oche.training._cosine_power:cosine_power",
         "count_work": "oche.training._work:count_work",
         "cosine": "oche.training._schedule:cosine",
         "data": "oche.training.data",

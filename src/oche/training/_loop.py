@@ -16,12 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from oche import files, seeds
-from oche.errors import ResumeError, TrainingError
+from oche.errors import ArgumentError, ResumeError, TrainingError
 from oche.loop import Cost
+from oche.networks import set_progress
 from oche.training._batches import batches, n_batches
+from oche.training._loss import cross_entropy, scores
 from oche.training._recipe import Recipe
 from oche.training._schedule import cosine
 from oche.training.data import DataSet
@@ -49,7 +50,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fit:
-    """What a training gave: one row per epoch, and the cost (of all epochs, also those before a resume)."""
+    """What a training gave.
+
+    Args:
+        history: One row per epoch.
+        cost: Of all epochs, also of those before a resume, but not of those that `source` had.
+    """
 
     history: tuple[Epoch, ...]
     cost: Cost
@@ -64,6 +70,9 @@ def fit(
     split: str = "train",
     on_epoch: Callable[[Epoch], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    until: int | None = None,
+    source: str | os.PathLike[str] | None = None,
+    keep: str | os.PathLike[str] | None = None,
 ) -> Fit:
     """Train a network in place.
 
@@ -76,8 +85,13 @@ def fit(
         split: What to train on: `train`, or `train+valid` for a final training.
         on_epoch: Called after each epoch (and after its checkpoint); if it returns False, training ends there.
         checkpoint: File that is written after each epoch; if it exists, training goes on from it.
+        until: Epoch to end after; the learning rate stays that of the whole recipe, so that a training in parts is the training in one
+            piece. None: all epochs of the recipe.
+        source: What `keep` was in an earlier part of this training; it goes on from there.
+        keep: File for a later part, written once at the end.
 
     Raises:
+        ArgumentError: `until` is not an epoch of the recipe, or both `checkpoint` and `source` are given.
         TrainingError: the loss is not finite. The message names the step; the last checkpoint is kept.
         ResumeError: the checkpoint is of another training, or cannot be read.
     """
@@ -86,9 +100,13 @@ def fit(
         model.parameters(), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
     )
     path = Path(checkpoint) if checkpoint is not None else None
-    identity = {"schema": _SCHEMA, "recipe": recipe.to_json(), "seed": seed, "split": split, "data": data.fingerprint} if path else {}
+    last = _last_epoch(until, recipe, path, source)
+    parts = path is not None or source is not None or keep is not None
+    identity = {"schema": _SCHEMA, "recipe": recipe.to_json(), "seed": seed, "split": split, "data": data.fingerprint} if parts else {}
     history, cost = _resume(path, identity, model, optimizer, device) if path and path.exists() else ([], Cost())
-    for epoch in range(len(history), recipe.epochs):
+    if source is not None:
+        history, _ = _resume(Path(source), identity, model, optimizer, device)
+    for epoch in range(len(history), last):
         started = time.perf_counter(), time.process_time()
         row = _epoch(model, data, recipe, seed, device, split, epoch, optimizer, path)
         elapsed = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}
@@ -98,7 +116,17 @@ def fit(
             _save(path, identity, model, optimizer, history, cost)
         if on_epoch is not None and on_epoch(row) is False:
             break
+    if keep is not None:
+        _save(Path(keep), identity, model, optimizer, history, cost)
     return Fit(tuple(history), cost)
+
+
+def _last_epoch(until: int | None, recipe: Recipe, path: Path | None, source: Any) -> int:
+    if until is not None and not 1 <= until <= recipe.epochs:
+        raise ArgumentError(f"until: got {until!r}; allowed: 1 to {recipe.epochs}, the epochs of recipe {recipe.name!r}")
+    if path is not None and source is not None:
+        raise ArgumentError("source: got it together with checkpoint; allowed: one of them; a checkpoint is its own source")
+    return recipe.epochs if until is None else until
 
 
 def _epoch(
@@ -112,15 +140,16 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     path: Path | None,
 ) -> Epoch:
-    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs)
+    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs, recipe.power)
     for group in optimizer.param_groups:
         group["lr"] = lr
+    set_progress(model, epoch / recipe.epochs)
     total, correct, count = 0.0, 0, 0
     # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards.
     with seeds.building(seeds.derive(seed, "forward", epoch)):
         for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device)):
-            logits = model(x)
-            loss = F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+            output = model(x)
+            loss = cross_entropy(output, y, recipe.label_smoothing)
             value = loss.item()
             _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
             optimizer.zero_grad(set_to_none=True)
@@ -129,7 +158,7 @@ def _epoch(
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
             optimizer.step()
             total += value * len(y)
-            correct += int((logits.argmax(1) == y).sum())
+            correct += int((scores(output).argmax(1) == y).sum())
             count += len(y)
     return Epoch(epoch, lr, total / count, 100 * correct / count)
 

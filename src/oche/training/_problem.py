@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from oche import seeds
 from oche.errors import ArgumentError
@@ -14,6 +13,7 @@ from oche.loop import Problem
 from oche.training._batches import batches, n_batches
 from oche.training._device import device as device_of
 from oche.training._loop import correct_and_count
+from oche.training._loss import cross_entropy, scores
 from oche.training._recipe import Recipe
 from oche.training.data import DataSet
 
@@ -36,12 +36,12 @@ def problem(data: DataSet, recipe: Recipe, seed: int = 0, device: str = "cpu") -
 
     def loss(model: object, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
-        return F.cross_entropy(model(x), y, label_smoothing=recipe.label_smoothing)  # type: ignore[operator]
+        return cross_entropy(model(x), y, recipe.label_smoothing)  # type: ignore[operator]
 
     def score(model: object, batch: tuple[Tensor, Tensor]) -> tuple[int, int]:
         x, y = batch
         with torch.no_grad():
-            return correct_and_count(model(x), y)  # type: ignore[operator]
+            return correct_and_count(scores(model(x)), y)  # type: ignore[operator]
 
     def both(split: str, batch_seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         if split not in _SPLITS:

@@ -17,6 +17,9 @@ from oche.errors import ArgumentError, unknown
 #: Parts that `augment` may join by `+`.
 AUGMENTATIONS = ("crop", "flip")
 
+# Fields that recipes of older records do not have, with what they stood for.
+_LATER: dict[str, Any] = {"power": 1.0}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -35,6 +38,7 @@ class Recipe:
         crop_padding: Pixels of zero around the image before a random crop of the old size.
         grad_clip: Largest norm of the gradient, None for no limit.
         warmup_epochs: Epochs of linear rise of the rate.
+        power: Of the fall of the rate, see `CosinePowerAnnealing`; 1 is half a cosine.
         name: For messages; does not count in comparisons.
 
     Raises:
@@ -53,6 +57,7 @@ class Recipe:
     crop_padding: int = 4
     grad_clip: float | None = None
     warmup_epochs: int = 0
+    power: float = 1.0
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -68,6 +73,7 @@ class Recipe:
         self._check(self.crop_padding >= 1 or "crop" not in self.augmentations, "crop_padding", "a whole number from 1")
         self._check(self.grad_clip is None or 0 < self.grad_clip < math.inf, "grad_clip", "None or a number above 0")
         self._check(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", f"0 to {self.epochs - 1}, fewer than the {self.epochs} epochs")
+        self._check(0 < self.power < math.inf, "power", "a number above 0, where 1 is half a cosine")
 
     @property
     def augmentations(self) -> tuple[str, ...]:
@@ -90,8 +96,9 @@ class Recipe:
         return replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """All fields but the name: equal recipes give equal values."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        """All fields but the name, and but those that came later and have their default: equal recipes give equal values."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        return {key: value for key, value in found.items() if key not in _LATER or value != _LATER[key]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Recipe:

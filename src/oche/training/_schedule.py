@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from oche.errors import ArgumentError
+from oche.training._cosine_power import cosine_power
 
 
-def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epochs: int = 0) -> float:
+def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epochs: int = 0, power: float = 1.0) -> float:
     """Learning rate of an epoch: half a cosine from `lr` at the first epoch toward `lr_min`.
 
     `lr_min + (lr - lr_min) * (1 + cos(pi * t / T)) / 2` for t = 0..T-1; T counts the epochs after the warm-up. The warm-up rises in
@@ -19,6 +18,7 @@ def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epo
         lr: Highest rate.
         lr_min: Rate that the cosine would reach at epoch `epochs`.
         warmup_epochs: Epochs of linear rise.
+        power: Above 1 the rate falls earlier, as in `CosinePowerAnnealing`.
 
     Raises:
         ArgumentError: the warm-up leaves no epoch.
@@ -29,4 +29,4 @@ def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epo
         raise ArgumentError(f"warmup_epochs: got {warmup_epochs} of {epochs} epochs; allowed: 0 to {epochs - 1}")
     if epoch < warmup_epochs:
         return lr * (epoch + 1) / (warmup_epochs + 1)
-    return lr_min + (lr - lr_min) * (1 + math.cos(math.pi * (epoch - warmup_epochs) / (epochs - warmup_epochs))) / 2
+    return lr_min + (lr - lr_min) * cosine_power((epoch - warmup_epochs) / (epochs - warmup_epochs), power)

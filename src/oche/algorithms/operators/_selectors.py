@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from oche._pareto import Crowding, best_of_fronts, crowding_rule
 from oche.algorithms.operators._base import Context, Member, Number, Operator, number
 from oche.errors import ArgumentError
-from oche.loop.pareto import Crowding, best_of_fronts, crowding_rule
 
 
 class Selector(Operator):

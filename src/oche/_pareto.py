@@ -1,7 +1,7 @@
 """Several objectives at once: ranks, crowding, fronts and hypervolume. Every objective is maximized.
 
 A point dominates another one if it is nowhere worse and somewhere better. All functions take an array `(n, m)`: n points, m objectives.
-It stands on this floor because algorithms, archives and records all need it.
+It stands on the ground floor because algorithms, archives, records and the judge all need it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,124 @@
+"""What a weight-sharing search says of itself after each epoch: accuracies of the supernet, entropy, skips, and the point it stands for.
+
+    epoch 3/50 · train 41.2 % · valid 38.0 % · entropy 0.93 · 2 skips · s3 0, s3 1 | ...
+
+Accuracies are those of the batches as they passed, so a line costs no pass of its own; after a resume they count from there. The lines
+change nothing of the search. They go to the log `oche.algorithms` at level INFO, and the latest one stands beside the progress bar.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from oche.loop.contracts import Problem
+from oche.program import DNA, Space
+from oche.supernets.network import Supernet
+
+logger = logging.getLogger("oche.algorithms")
+
+#: An operation whose growing number is a sign of collapse. Source: Chu et al. 2020 and Liang et al. 2019 (DARTS+).
+SKIP = "skip_connect"
+
+_LONGEST = 120
+
+
+class EpochWatch:
+    """Counts right answers of a supernet while it is trained.
+
+    Args:
+        problem: The losses of the search; train with `watch.problem` in place of it.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._inner = problem
+        self.problem = replace(problem, loss=self._loss)
+        #: The latest line.
+        self.line = ""
+        self._right: dict[str, list[int]] = {}
+
+    def _loss(self, model: Any, batch: Any) -> Any:
+        seen = _Seen(model)
+        loss = self._inner.loss(seen, batch)
+        if seen.output is not None:
+            drawn = getattr(getattr(model, "supernet", None), "drawn", None)
+            split = "valid" if getattr(drawn, "phase", "weights") == "arch" else "train"
+            with torch.no_grad():
+                right, n = self._inner.score(lambda *inputs, **named: seen.output, batch)
+            counts = self._right.setdefault(split, [0, 0])
+            counts[0] += int(right)
+            counts[1] += int(n)
+        return loss
+
+    def step(self, net: Supernet, step: int, n_train: int, epochs: float, derives: bool) -> None:
+        """Write a line if a step was the last of its epoch.
+
+        Args:
+            net: The supernet.
+            step: Steps done so far.
+            n_train: Steps of an epoch.
+            epochs: Planned epochs, perhaps infinite.
+            derives: Whether the logits mean anything.
+        """
+        if step % n_train:
+            return
+        planned = f"/{epochs:g}" if math.isfinite(epochs) else ""
+        parts = [f"epoch {step // n_train}{planned}"]
+        parts += [f"{split} {100 * right / n:.1f} %" for split, (right, n) in sorted(self._right.items()) if n]
+        if derives:
+            dna = net.derive()
+            decisions = {**net.space.fixed, **net.space.decisions(dna)}
+            parts.append(f"entropy {_entropy(net):.3f}")
+            parts.append(f"{count_skips(decisions)} skips")
+            parts.append(brief(net.space, dna))
+        self._right = {}
+        self.line = " · ".join(parts)
+        logger.info(self.line)
+
+
+def brief(space: Space, dna: DNA) -> str:
+    """A point in few words: by the program's own static method `brief` or `architecture`, else its labels."""
+    decisions = {**space.fixed, **space.decisions(dna)}
+    hook = getattr(space.program, "brief", None) or getattr(space.program, "architecture", None)
+    text = str(hook(decisions)) if hook is not None else ", ".join(_label(value) for value in decisions.values())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def count_skips(decisions: Mapping[str, Any]) -> int:
+    """How many decisions are a skip; in a space with normal cells those of the normal cell."""
+    normal = {key: value for key, value in decisions.items() if key.startswith("normal ")} or decisions
+    return sum(value == SKIP for value in normal.values())
+
+
+def _entropy(net: Supernet) -> float:
+    """Mean entropy of the softmax of all rows of logits, as a share of the largest: 1 is uniform, 0 is decided."""
+    shares = []
+    with torch.no_grad():
+        for logits in net.named_arch().values():
+            p = torch.softmax(logits.double(), -1)
+            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(max(2, p.shape[-1])))
+    return float(torch.stack(shares).mean()) if shares else 0.0
+
+
+class _Seen:
+    """A model that remembers what it gave last; all else is the model's."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.output: Any = None
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        self.output = self.model(*inputs, **named)
+        return self.output
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+
+def _label(value: Any) -> str:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value)

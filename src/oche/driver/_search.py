@@ -34,7 +34,7 @@ def search(
     seeds: int | Sequence[int] = 1,
     store: str | os.PathLike[str] | BaseStore | None = None,
     executor: Any = "serial",
-    parallel: int = 1,
+    parallel: int | None = None,
     *,
     workers: int | None = None,
     threads: int = 1,
@@ -56,7 +56,8 @@ def search(
         seeds: A count, or a list of seeds.
         store: A file, a database URL or a store. A search that the store knows goes on where it was.
         executor: `serial`, `processes` or `ray`, or an executor.
-        parallel: Proposals of one run in flight. The number of workers changes no result; this does, and is recorded.
+        parallel: Proposals of one run in flight. The number of workers changes no result; this does, and is recorded. None: 1, or as many
+            as the task evaluates side by side (environments).
         workers: Worker processes; by default one per processor.
         threads: Threads per trial; recorded, since results are equal bit for bit at equal threads only.
         limits: Seconds and memory per trial, see `oche.loop.Limits`.
@@ -93,6 +94,8 @@ def search(
             f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
             "allowed: algorithms that propose points; use flow 'joint'"
         )
+    parallel = parallel if parallel is not None else getattr(job.task, "lot", 1)
+    pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
         runs = []
@@ -107,9 +110,10 @@ def search(
             else:
                 algorithm_now = constrained(job.flow.search(make), job.constraint)
                 log = plan.open(AskTellRun.kind, opened)
-                sampling = _sampling(job.task, seed, parallel, workers)
+                sampling = _sampling(job.task, seed, parallel, workers) | _together(job.task, parallel, pool.workers)
+                if opened is not None and hasattr(algorithm_now, "boundary"):
+                    sampling["directory"] = opened.checkpoint_dir(plan.id) if opened.files is not None else None
                 runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))
-        pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
         Engine(runs, pool, bench, title=title, quiet=not progress).run()
@@ -177,6 +181,11 @@ def _sampling(task: Any, seed: int, parallel: int, workers: int | None) -> dict[
         return {}
     bundle = max(1, parallel // (workers or 1))
     return {"mode": "samples", "pool": task.pool(seed), "history": getattr(task, "history", False), "bundle": bundle}
+
+
+def _together(task: Any, parallel: int, workers: int) -> dict[str, Any]:
+    """How a run on an environment differs: what waits is evaluated side by side, spread over the workers."""
+    return {"together": True, "bundle": -(-parallel // workers)} if hasattr(task, "evaluate_many") else {}
 
 
 def _checked_factory(algorithm: Any) -> Any:

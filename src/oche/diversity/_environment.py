@@ -66,7 +66,7 @@ class PolicyTask(ABC):
     @cached_property
     def space(self) -> Space:
         """All genomes: `length` numbers in [-5, 5]."""
-        return Space(_program(self.name, self.length))
+        return Space(_program(self.name, self.length, self.grid))
 
     def child(self, space: Space, dna: DNA, seed: int, final: bool = False) -> np.ndarray:
         """The genome."""
@@ -176,10 +176,13 @@ class Environment(PolicyTask):
         return f"Environment({self.environment}, {self.length} genes, {self.frames} frames)"
 
 
-def _program(name: str, length: int) -> Any:
+def _program(name: str, length: int, grid: Grid | None) -> Any:
     """The program of the space: a list of `length` numbers."""
 
     class Policy:
+        #: For algorithms that need bounds of the descriptors before they have seen any.
+        descriptor_grid = grid
+
         def __init__(self) -> None:
             self.genome = [floatv(LOW, HIGH, name=f"g{i}") for i in range(length)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,7 @@ def first_wall(x: np.ndarray, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> 
     new = np.flatnonzero(found == 0)
     if len(new):
         start = (x[new] + PAD) * (SIZE + 2 * PAD) + y[new] + PAD
-        hits = padded[start[:, None, None] + touched[row[new]]].any(2)
+        hits: Any = padded[start[:, None, None] + touched[row[new]]].any(2)
         step = hits.argmax(1)
         found[new] = np.where(hits[np.arange(len(step)), step], 2 + step, 1)
         table[place[new]] = found[new]

@@ -55,7 +55,7 @@ class Grid:
         found = np.asarray(descriptors, dtype=np.float64).reshape(-1, 2)
         place = np.floor((found - self.low) / (self.high - self.low) * self.cells)
         place = np.where(found == self.high, self.cells - 1, place)
-        inside = ((found >= self.low) & (found <= self.high)).all(1)
+        inside: Any = ((found >= self.low) & (found <= self.high)).all(1)
         flat = np.where(inside[:, None], place, 0).astype(np.int64)
         return np.where(inside, flat[:, 0] * self.cells + flat[:, 1], -1)
 

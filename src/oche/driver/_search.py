@@ -94,14 +94,14 @@ def search(
             f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
             "allowed: algorithms that propose points; use flow 'joint'"
         )
-    parallel = parallel if parallel is not None else getattr(job.task, "lot", 1)
+    in_flight: int = parallel if parallel is not None else getattr(job.task, "lot", 1)
     pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
         runs = []
         for seed in _seed_list(seeds):
             settings = job.identity(algorithm_text(algorithm), "search")
-            plan = Plan(seed, budget, settings, name, parallel, order, threads)
+            plan = Plan(seed, budget, settings, name, in_flight, order, threads)
             record = recorder(job, algorithm, plan)
             if shares_weights:
                 log = plan.open(WeightSharingRun.kind, opened)
@@ -110,7 +110,7 @@ def search(
             else:
                 algorithm_now = constrained(job.flow.search(make), job.constraint)
                 log = plan.open(AskTellRun.kind, opened)
-                sampling = _sampling(job.task, seed, parallel, workers) | _together(job.task, parallel, pool.workers)
+                sampling = _sampling(job.task, seed, in_flight, workers) | _together(job.task, in_flight, pool.workers)
                 if opened is not None and hasattr(algorithm_now, "boundary"):
                     sampling["directory"] = opened.checkpoint_dir(plan.id) if opened.files is not None else None
                 runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, **sampling))

@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = attach(
         "environments": "oche.diversity._environments:environments",
         "gymnasium_environment": "oche.diversity._gymnasium:gymnasium_environment",
         "registry": "oche.diversity._environments:registry",
+        "novelty": "oche.diversity._novelty:novelty",
         "register_gymnasium": "oche.diversity._gymnasium:register_gymnasium",
         "summarize": "oche.diversity._measures:summarize",
         "uniformity": "oche.diversity._measures:uniformity",

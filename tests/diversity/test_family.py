@@ -328,7 +328,7 @@ def test_what_does_not_fit_is_refused() -> None:
     env = environment("point")
     with pytest.raises(BudgetError, match="a budget of 50 trials; allowed: at least its population of 100"):
         run("stax?population=100", 50)
-    with pytest.raises(ArgumentError, match="got choice .* allowed: floatv with a linear scale"):
+    with pytest.raises(ArgumentError, match=r"got choice .* allowed: floatv with a linear scale"):
         oche.search({"x": oche.oneof([1, 2])}, "stax", lambda c: 0.0, budget=oche.Budget(trials=50), progress=False)
     with pytest.raises(ArgumentError, match="got feedback without frames"):
         run("stax", 50, Reward(lambda g: 0.0))

@@ -16,8 +16,8 @@ import pytest
 from oche.store.record import Record
 from oche.store.store import Store
 
-_WORDS = ["diversity", "stax?population=10&chunk=60&epochs=2", "--env", "point?frames=2", "--budget", "500", "--seeds", "1"]
-_WORDS += ["--against", "serene?population=10&chunk=60", "--quiet"]
+_WORDS = ["diversity", "stax?population=10&chunk=250&epochs=2", "--env", "point?frames=2", "--budget", "500", "--seeds", "1"]
+_WORDS += ["--against", "serene?population=10&chunk=250", "--quiet"]
 
 
 def start(out: Path, *more: str) -> subprocess.Popen[str]:

@@ -223,7 +223,7 @@ class AskTellRun(Run):
             return
         self._rng.bit_generator.state = seeds.generator(self.seed, "ask", number).bit_generator.state
         got = self.algorithm.ask(1)
-        if not got and logged is None:
+        if not got and (logged is None or (self._in_flight and logged.seen > self.told)):
             # With proposals out, one of them may open the way for more.
             self._over = not self._in_flight
             self._waits = not self._over

@@ -6,11 +6,6 @@ Both sides of each row run in one process, interleaved, on one thread; processor
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import argparse
 import importlib.util
 import statistics
@@ -25,16 +20,23 @@ import numpy as np
 from oche.diversity import MapElites, environment, gymnasium_environment, novelty
 from oche.diversity._policy import Policies
 from oche.loop.contracts import Budget, Feedback
+from oche.loop.threads import limited_threads
 
 #: Gates: full-length arm episodes a second of one thread at batch 1,000; vectorized curling over Box2D one at a time.
 _ARM_GATE, _CURLING_GATE = 600.0, 20.0
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Processor seconds of one call."""
+def rate(number: int, work: Callable[..., Any], *arguments: Any) -> float:
+    """`number` pieces of work over the processor seconds of one call."""
     start = time.process_time()
-    work()
-    return time.process_time() - start
+    work(*arguments)
+    return number / max(time.process_time() - start, 1e-9)
+
+
+def repeat(times: int, work: Callable[..., Any], *arguments: Any) -> None:
+    """Call something several times."""
+    for _ in range(times):
+        work(*arguments)
 
 
 def spread(values: list[float]) -> str:
@@ -68,9 +70,9 @@ def episodes(rounds: int, quick: bool) -> bool:
         rates: dict[str, list[float]] = {"batch": [], "batch with 5 frames": [], "one at a time": []}
         env.rollout(some[:16], 0)
         for _ in range(rounds):
-            rates["batch"].append(size / seconds(lambda: env.rollout(full, 0)))
-            rates["batch with 5 frames"].append(size / seconds(lambda: env.rollout(full)))
-            rates["one at a time"].append(alone / seconds(lambda: one_at_a_time(env, full[:alone])))
+            rates["batch"].append(rate(size, env.rollout, full, 0))
+            rates["batch with 5 frames"].append(rate(size, env.rollout, full))
+            rates["one at a time"].append(rate(alone, one_at_a_time, env, full[:alone]))
         print(f"  {name}: " + "; ".join(f"{what} {spread(v)}" for what, v in rates.items()))
         ratios = [a / b for a, b in zip(rates["batch"], rates["one at a time"], strict=True)]
         print(f"    batch over one at a time: {spread(ratios)}")
@@ -78,7 +80,7 @@ def episodes(rounds: int, quick: bool) -> bool:
             passed &= gate("arm, full-length episodes a second", statistics.median(rates["batch"]), _ARM_GATE)
         if name == "curling" and importlib.util.find_spec("Box2D"):
             exact = environment("curling?backend=box2d")
-            alone_rates = [alone / seconds(lambda: one_at_a_time(exact, some[:alone])) for _ in range(rounds)]
+            alone_rates = [rate(alone, one_at_a_time, exact, some[:alone]) for _ in range(rounds)]
             ratios = [a / b for a, b in zip(rates["batch"], alone_rates, strict=True)]
             print(f"    Box2D one at a time {spread(alone_rates)}; vectorized over Box2D {spread(ratios)}")
             passed &= gate("curling over Box2D", statistics.median(ratios), _CURLING_GATE)
@@ -126,8 +128,8 @@ def asks_and_tells(rounds: int, quick: bool) -> None:
 
         rates: dict[str, list[float]] = {"ours": [], "pyribs": []}
         for _ in range(rounds):
-            rates["ours"].append(steps / seconds(lambda step=our_step: [step() for _ in range(steps)]))
-            rates["pyribs"].append(steps / seconds(lambda step=their_step: [step() for _ in range(steps)]))
+            rates["ours"].append(rate(steps, repeat, steps, our_step))
+            rates["pyribs"].append(rate(steps, repeat, steps, their_step))
         ratios = [a / b for a, b in zip(rates["ours"], rates["pyribs"], strict=True)]
         print(f"  {size:,} elites: ours {spread(rates['ours'])}; pyribs {spread(rates['pyribs'])}; ratio {spread(ratios)}")
 
@@ -150,9 +152,9 @@ def novelties(rounds: int, quick: bool) -> None:
                 points, calls = rng.standard_normal((n, dimension)), 2 if quick or size > 10_000 else 6
                 ours_rates, their_rates = [], []
                 for _ in range(rounds):
-                    ours_rates.append(calls / seconds(lambda p=points, k=known: [novelty(p, k) for _ in range(calls)]))
+                    ours_rates.append(rate(calls, repeat, calls, novelty, points, known))
                     if theirs is not None:
-                        their_rates.append(calls / seconds(lambda p=points, t=theirs: [t.compute_novelty(p) for _ in range(calls)]))
+                        their_rates.append(rate(calls, repeat, calls, theirs.compute_novelty, points))
                 line = f"  d={dimension}, {size:,} in the archive, {n} points: ours {spread(ours_rates)}"
                 if their_rates:
                     ratios = [a / b for a, b in zip(ours_rates, their_rates, strict=True)]
@@ -166,7 +168,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), limited_threads(1):
         warnings.simplefilter("ignore")
         passed = episodes(given.rounds, given.quick)
         asks_and_tells(given.rounds, given.quick)

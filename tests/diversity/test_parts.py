@@ -35,6 +35,17 @@ def test_novelty_of_points_outside_the_reference_and_the_reference_quirk() -> No
     assert novelty([(0, 0)], np.zeros((0, 2)), 3).tolist() == [0.0]
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 4, 5])
+def test_a_tree_finds_the_neighbors_that_products_find(dimension: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = np.random.default_rng(0).normal(size=(400, dimension))
+    own = np.where(np.arange(400) % 3, np.arange(400), -1)
+    found = nearest(known, known, 7, own)
+    monkeypatch.setattr("oche.diversity._novelty._TREE_DIMENSIONS", 0)
+    expected = nearest(known, known, 7, own)
+    assert np.array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-12)
+
+
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 6), st.integers(1, 20), st.integers(0, 1000))
 @settings(max_examples=40, deadline=None, derandomize=True)
 def test_novelty_equals_brute_force(n: int, m: int, d: int, k: int, seed: int) -> None:

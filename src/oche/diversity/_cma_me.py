@@ -77,7 +77,7 @@ class CMAME(Generational):
     def _new(self) -> CMA:
         rng = self._generator("restart")
         known = self.elites.genomes
-        mean = known[int(rng.integers(len(known)))] if known else np.clip(rng.standard_normal(self.dimension), -5, 5)
+        mean = known[int(rng.integers(len(known)))].copy() if len(known) else np.clip(rng.standard_normal(self.dimension), -5, 5)
         return CMA(mean, self._given["sigma"], self.size)
 
     def _search(self) -> Search:
@@ -99,12 +99,12 @@ class CMAME(Generational):
         assert distribution is not None
         improving, helped = self._given["rank"] == "improvement", False
         keys: list[tuple[int, float]] = []
-        for result in results:
+        for result, cell in zip(results, self.elites.cells_of(results, self.name), strict=True):
             if not result.feedback.ok:
                 keys.append((-1, -math.inf))
                 continue
             reward = result.feedback.scalar
-            status, gain = self.elites.add(result.genome, reward, self.elites.cell_of(result, self.name))
+            status, gain = self.elites.add(result.genome, reward, cell)
             helped |= status > 0
             keys.append((status, gain) if improving else (0, reward))
         order = sorted(range(len(keys)), key=lambda i: (-keys[i][0], -keys[i][1]))

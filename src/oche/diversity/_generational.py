@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,8 @@ class Generational:
 
     name = "generational"
     uses_observations = False
+    #: Whether steps use libraries whose results depend on the number of threads; limiting them takes a millisecond.
+    multiplies = True
     #: Boundary that was just reached, for the loop: the time to call `checkpoint`.
     boundary: str | None = None
 
@@ -128,10 +131,11 @@ class Generational:
             self._journal.append(["go", root])
             self._go(root, None)
         made = []
-        for number, genome in self._queue[:n]:
-            values = np.clip(self._middle + genome * self._scale, self._low, self._high)
-            proposal = DNA.trusted(tuple(values.tolist()), self._space.fingerprint)
-            made.append(Proposal(number, proposal, 1, dict(self._info)))
+        fingerprint, taken = self._space.fingerprint, self._queue[:n]
+        if taken:
+            genomes = np.stack([genome for _, genome in taken])
+            values = np.clip(self._middle + genomes * self._scale, self._low, self._high).tolist()
+            made = [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, dict(self._info)) for (i, _), v in zip(taken, values, strict=True)]
         del self._queue[:n]
         if made:
             # The root of what follows the batch; only the first draw of a batch counts.
@@ -166,7 +170,7 @@ class Generational:
     def _go(self, root: int, results: list[Result] | None) -> None:
         """Run the search up to its next batch or boundary."""
         self._root, self._draws = root, {}
-        with limited_threads(1):
+        with limited_threads(1) if self.multiplies else nullcontext():
             try:
                 if self._started:
                     found = self._task.send(results)  # type: ignore[arg-type] - nothing after a boundary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,20 @@ class EliteGrid:
 
     Attributes:
         cells: Filled cells, in the order in which they were first filled.
-        genomes: `(filled, genes)` of their elites.
         rewards: `(filled,)`.
     """
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
         self.cells: list[int] = []
-        self.genomes: list[np.ndarray] = []
         self.rewards: list[float] = []
         self._place: dict[int, int] = {}
+        self._genomes = np.empty((0, 0))
+
+    @property
+    def genomes(self) -> np.ndarray:
+        """`(filled, genes)` of the elites; changed in place by `add`."""
+        return self._genomes[: len(self.cells)]
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -43,46 +47,55 @@ class EliteGrid:
         """
         place = self._place.get(cell)
         if place is None:
-            self._place[cell] = len(self.cells)
+            self._place[cell] = place = len(self.cells)
+            if place == len(self._genomes):
+                grown = np.empty((max(64, 2 * place), len(genome)))
+                if place:
+                    grown[:place] = self._genomes[:place]
+                self._genomes = grown
+            self._genomes[place] = genome
             self.cells.append(cell)
-            self.genomes.append(genome)
             self.rewards.append(reward)
             return 2, reward
         gain = reward - self.rewards[place]
         if gain > 0:
-            self.genomes[place], self.rewards[place] = genome, reward
+            self._genomes[place], self.rewards[place] = genome, reward
             return 1, gain
         return 0, gain
 
-    def cell_of(self, result: Result, algorithm: str) -> int:
-        """The cell of an evaluated policy.
+    def cells_of(self, results: Sequence[Result], algorithm: str) -> list[int]:
+        """The cells of evaluated policies; -1 for those that failed.
 
         Raises:
-            ArgumentError: it has no descriptor, or one outside the grid.
+            ArgumentError: one has no descriptor, or one outside the grid.
         """
-        found = result.feedback.descriptor
-        if found is None or len(found) != 2:
+        found = [r.feedback.descriptor if r.feedback.ok else (self.grid.low, self.grid.low) for r in results]
+        for one in found:
+            if one is None or len(one) != 2:
+                raise ArgumentError(
+                    f"algorithm {algorithm!r}: got descriptor {one!r}; allowed: two numbers; use a task that gives descriptors"
+                )
+        cells = self.grid.cell_index(found)
+        if (outside := np.flatnonzero(cells < 0)).size:
+            low, high, one = self.grid.low, self.grid.high, found[int(outside[0])]
             raise ArgumentError(
-                f"algorithm {algorithm!r}: got descriptor {found!r}; allowed: two numbers; use a task that gives descriptors"
-            )
-        cell = int(self.grid.cell_index([found])[0])
-        if cell < 0:
-            low, high = self.grid.low, self.grid.high
-            raise ArgumentError(
-                f"algorithm {algorithm!r}: got descriptor {list(found)} outside its grid; allowed: [{low:g}, {high:g}] on both axes; "
+                f"algorithm {algorithm!r}: got descriptor {list(one or ())} outside its grid; allowed: [{low:g}, {high:g}] on both axes; "
                 f"make the grid wider, '{algorithm}?low=...&high=...'"
             )
-        return cell
+        return [int(c) if r.feedback.ok else -1 for c, r in zip(cells, results, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Arrays."""
-        genomes = np.stack(self.genomes) if self.genomes else np.zeros((0, 0))
-        return {"cells": np.array(self.cells, dtype=np.int64), "genomes": genomes, "rewards": np.array(self.rewards, dtype=np.float64)}
+        return {
+            "cells": np.array(self.cells, dtype=np.int64),
+            "genomes": self.genomes.copy(),
+            "rewards": np.array(self.rewards, dtype=np.float64),
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
         self.cells = [int(c) for c in state["cells"]]
-        self.genomes = list(np.array(state["genomes"]))
+        self._genomes = np.array(state["genomes"])
         self.rewards = [float(r) for r in state["rewards"]]
         self._place = {c: i for i, c in enumerate(self.cells)}
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from oche.diversity._generational import Batch, Boundary, Generational, Search, population_for
 from oche.diversity._grid import EliteGrid, grid_for
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget
 
-_EVERY = 5  # batches between two boundaries
+_EVERY = 10  # batches between two boundaries
 
 
 class MapElites(Generational):
@@ -34,6 +32,7 @@ class MapElites(Generational):
     """
 
     name = "map-elites"
+    multiplies = False
 
     def __init__(
         self,
@@ -72,15 +71,16 @@ class MapElites(Generational):
             if not len(self.elites):
                 genomes = self._generator("initial").standard_normal((self.size, self.dimension))
             else:
-                known = np.stack(self.elites.genomes)
+                known = self.elites.genomes
                 rng = self._generator("mutation")
                 first, second = rng.integers(len(known), size=(2, self.batch))
                 genomes = known[first] + s["sigma"] * rng.standard_normal((self.batch, self.dimension))
                 if s["line_sigma"]:
                     genomes += s["line_sigma"] * rng.standard_normal((self.batch, 1)) * (known[second] - known[first])
-            for result in (yield Batch(genomes)):
-                if result.feedback.ok:
-                    self.elites.add(result.genome, result.feedback.scalar, self.elites.cell_of(result, self.name))
+            results = yield Batch(genomes)
+            for result, cell in zip(results, self.elites.cells_of(results, self.name), strict=True):
+                if cell >= 0:
+                    self.elites.add(result.genome, result.feedback.scalar, cell)
             self._steps += 1
             if self._steps % _EVERY == 0:
                 yield Boundary(f"batch-{self._steps}")

@@ -147,7 +147,7 @@ def _pair(metric: str, first: str, other: str, arms: dict[str, list[Any]]) -> di
     values = [[r.metrics[metric] for r in arms[text]] for text in (first, other)]
     if min(map(len, values)) < 2 or len({v for part in values for v in part}) == 1:
         return None
-    row = oche.judge.compare(search=values[0], random=values[1])
+    row = oche.judge.compare(search=values[0], random=values[1], scale="points")
     change = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
     text = f"{metric}, {first} against {other}: {change}, p = {row.p:.3g}, not corrected for several comparisons: {row.verdict}"
     return {"metric": metric, "against": other, "difference": row.difference, "low": row.difference_low, "high": row.difference_high,

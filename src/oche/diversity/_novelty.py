@@ -81,9 +81,9 @@ def nearest(points: Any, reference: Any, n_neighbors: int, own: Any = None) -> t
 
 def _by_tree(x: np.ndarray, y: np.ndarray, k: int, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same by a tree, made anew: in few dimensions that is quicker."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    found = cKDTree(y).query(x, min(k + 1, len(y)))
+    found = KDTree(y).query(x, min(k + 1, len(y)))
     distances, rows = (np.asarray(part).reshape(len(x), -1) for part in found)
     # Its own row goes to the end; of equal distances the smaller row comes first.
     distances = np.where(rows == mine[:, None], np.inf, distances)

@@ -10,6 +10,7 @@ from oche._lazy import attach
 # For type checkers and editors; at run time the names below load at first use.
 if TYPE_CHECKING:
     from oche import algorithms as algorithms
+    from oche import diversity as diversity
     from oche import errors as errors
     from oche import flows as flows
     from oche import judge as judge
@@ -73,6 +74,7 @@ __getattr__, __dir__, __all__ = attach(
         "algorithms": "oche.algorithms",
         "baseline": "oche.driver:baseline",
         "custom": "oche.program:custom",
+        "diversity": "oche.diversity",
         "errors": "oche.errors",
         "evolve": "oche.program:evolve",
         "floatv": "oche.program:floatv",

@@ -45,6 +45,31 @@ for _name, _summary in (
     ("qmc", "Optuna: a quasi-random sequence"),
 ):
     registry.register(f"optuna:{_name}", "oche.algorithms.optuna_sampler:OptunaSampler", _summary, sampler=_name)
+registry.register("stax", "oche.diversity._stax:Stax", "policies: novelty and surprise in a learned space, emitters for rewards")
+registry.register("stax-untrained", "oche.diversity._stax:Stax", "the same with an autoencoder that is never trained", train=False)
+registry.register("taxons", "oche.diversity._stax:Stax", "policies: novelty and surprise in a learned space", emitters=False)
+registry.register("serene", "oche.diversity._stax:Stax", "policies: novelty of given descriptors, emitters for rewards", descriptor="given")
+registry.register(
+    "novelty-search", "oche.diversity._stax:Stax", "policies: novelty of given descriptors", descriptor="given", emitters=False
+)
+registry.register(
+    "novelty-nsga2",
+    "oche.diversity._stax:Stax",
+    "policies: fronts of novelty and reward",
+    descriptor="given",
+    emitters=False,
+    selection="novelty-reward",
+)
+registry.register(
+    "nslc",
+    "oche.diversity._stax:Stax",
+    "policies: fronts of novelty and local competition",
+    descriptor="given",
+    emitters=False,
+    selection="novelty-local",
+)
+registry.register("map-elites", "oche.diversity._map_elites:MapElites", "policies: the best of every cell of a grid, mutated")
+registry.register("cma-me", "oche.diversity._cma_me:CMAME", "policies: normal distributions that fill and improve a grid")
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")

@@ -31,6 +31,7 @@ COMMANDS = {
     "search": "search",
     "baseline": "baseline",
     "judge": "judge",
+    "diversity": "diversity",
     "synthesize": "synthesize",
     "child": "child",
     "space": "space",

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oche.loop.pareto import non_dominated_sort
 
+from oche._pareto import non_dominated_sort
 from oche.diversity import novelty
 from oche.diversity._autoencoder import Autoencoder
 from oche.diversity._emitters import Emitter, improvement, stagnates, stagnation_window

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from oche._pareto import best_of_fronts
 from oche.errors import unknown
-from oche.loop.pareto import best_of_fronts
 
 #: Name to what it looks at; two criteria are weighed by fronts, `coin` throws for one of two.
 SELECTIONS = {

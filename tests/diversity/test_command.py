@@ -11,10 +11,10 @@ from tests.cli.conftest import run_oche
 
 
 def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
-    words = ["diversity", "novelty-search?population=10", "--env", "redundant-arm?frames=1", "--budget", "40", "--seeds", "2"]
+    words = ["diversity", "novelty-search?population=5", "--env", "redundant-arm?frames=1", "--budget", "10", "--seeds", "2"]
     done = run_oche(*words, "--against", "random", "--out", str(tmp_path / "out"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "novelty-search?population=10, seed 0: coverage" in done.stdout
+    assert "novelty-search?population=5, seed 0: coverage" in done.stdout
     assert "no reward found" in done.stdout
     assert "reward_mean: 0 in every run, nothing to judge: no reward found" in done.stdout
     assert (tmp_path / "out" / "report.html").is_file()

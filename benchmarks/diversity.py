@@ -150,16 +150,26 @@ def novelties(rounds: int, quick: bool) -> None:
                 theirs.add(np.zeros((size, 1)), np.zeros(size), known)
             for n in (36, 300):
                 points, calls = rng.standard_normal((n, dimension)), 2 if quick or size > 10_000 else 6
-                ours_rates, their_rates = [], []
+                rates: dict[str, list[float]] = {"ours": [], "pyribs": [], "pyribs after 5 additions": []}
                 for _ in range(rounds):
-                    ours_rates.append(rate(calls, repeat, calls, novelty, points, known))
+                    rates["ours"].append(rate(calls, repeat, calls, novelty, points, known))
                     if theirs is not None:
-                        their_rates.append(rate(calls, repeat, calls, theirs.compute_novelty, points))
-                line = f"  d={dimension}, {size:,} in the archive, {n} points: ours {spread(ours_rates)}"
-                if their_rates:
-                    ratios = [a / b for a, b in zip(ours_rates, their_rates, strict=True)]
-                    line += f"; pyribs {spread(their_rates)}; ratio {spread(ratios)}"
-                print(line)
+                        rates["pyribs"].append(rate(calls, repeat, calls, theirs.compute_novelty, points))
+                        rates["pyribs after 5 additions"].append(rate(calls, repeat, calls, grow, theirs, points))
+                line = f"  d={dimension}, {size:,} in the archive, {n} points: " + "; ".join(
+                    f"{k} {spread(v)}" for k, v in rates.items() if v
+                )
+                if rates["pyribs"]:
+                    line += "; ratios" + "".join(
+                        f" {spread([x / y for x, y in zip(rates['ours'], rates[k], strict=True)])}" for k in list(rates)[1:]
+                    )
+                print(line, flush=True)
+
+
+def grow(archive: Any, points: np.ndarray) -> None:
+    """A generation of novelty search with pyribs: five additions, which make its tree anew, then novelty."""
+    archive.add(np.zeros((5, 1)), np.zeros(5), points[:5] + 1e-3 * len(archive))
+    archive.compute_novelty(points)
 
 
 def main() -> int:

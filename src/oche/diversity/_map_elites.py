@@ -10,7 +10,7 @@ from oche.diversity._grid import EliteGrid, grid_for
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget
 
-_EVERY = 10  # batches between two boundaries
+_EVERY = 10  # batches between two boundaries, at least
 
 
 class MapElites(Generational):
@@ -66,7 +66,7 @@ class MapElites(Generational):
         self._steps = 0
 
     def _search(self) -> Search:
-        s = self._given
+        s, since = self._given, 0
         while True:
             if not len(self.elites):
                 genomes = self._generator("initial").standard_normal((self.size, self.dimension))
@@ -82,7 +82,10 @@ class MapElites(Generational):
                 if cell >= 0:
                     self.elites.add(result.genome, result.feedback.scalar, cell)
             self._steps += 1
-            if self._steps % _EVERY == 0:
+            since += 1
+            # At a boundary all elites are copied: the more there are, the rarer it is.
+            if since >= max(_EVERY, len(self.elites) // (4 * self.batch)):
+                since = 0
                 yield Boundary(f"batch-{self._steps}")
 
     def _pack(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._forest import forest_plot
 from oche.judge._grouping import Group, dataset_name
 from oche.judge._page_figures import anytime_parts, area_lines, checklist_part, pooled_lines, ranking_part
+from oche.judge._page_studies import front_parts, study_parts
 from oche.judge._row import Row
 from oche.judge._scatter import scatter_plot
 from oche.judge._sentences import headline
@@ -86,6 +87,8 @@ def page(report: Report) -> str:
         pooled=pooled_lines(report),
         anytime=anytime_parts(report, colors),
         areas=area_lines(report),
+        fronts=front_parts(report, colors),
+        studies=study_parts(report.to_json()["studies"]),
         checks=checklist_part(report),
         declared=_declared(report),
         programs=_programs(report),

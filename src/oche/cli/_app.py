@@ -31,6 +31,7 @@ COMMANDS = {
     "search": "search",
     "baseline": "baseline",
     "judge": "judge",
+    "study": "study",
     "synthesize": "synthesize",
     "child": "child",
     "space": "space",

@@ -46,7 +46,7 @@ def test_operation_sets_keep_their_operations():
 
 
 def test_wrong_words_stop_before_training():
-    with pytest.raises(ArgumentError, match="no|allowed"):
+    with pytest.raises(ArgumentError, match="conv9"):
         oche.studies.space_study("nasbench201", TABLE, {"bad": ["conv9"]}, progress=False)
     with pytest.raises(OcheError, match="epoch"):
         oche.studies.ladder("nasbench201", TABLE, {"bad": {"epoch": 3}}, progress=False)

@@ -73,7 +73,7 @@ def space_command(
 
 
 def _named(texts: list[str], flag: str) -> list[tuple[str, str]]:
-    found = [text.partition(":")[::2] for text in texts]
+    found = [(key, value) for key, _, value in (text.partition(":") for text in texts)]
     if any(not key or not value for key, value in found) or len({key for key, _ in found}) < len(found):
         raise ArgumentError(f"{flag}: got {texts}; allowed: NAME:SETTINGS, each name once")
     return found

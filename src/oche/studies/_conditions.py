@@ -56,6 +56,8 @@ def _parameters(space: Space) -> list[str]:
     """Names of the arguments that the program takes."""
     import inspect
 
+    if not callable(space.program):
+        return []
     return [p.name for p in inspect.signature(space.program).parameters.values() if p.kind is not p.VAR_KEYWORD]
 
 

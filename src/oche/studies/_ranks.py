@@ -112,8 +112,6 @@ def _sentences(results: Sequence[Any], vary: str) -> list[str]:
     noise = next((r for r in results if getattr(r, "vary", None) == "seed" and hasattr(r, "ceiling")), None)
     if noise is not None:
         ceiling = "undefined" if math.isnan(noise.ceiling) else f"{noise.ceiling:.2f}"
-        said.append(
-            f"Noise ceiling: two seeds of equal architectures could agree with tau {ceiling}; by chance alone tau has sd {noise.null_sd:.2f}."
-        )
+        said.append(f"Noise ceiling: two seeds could agree with tau {ceiling}; by chance alone tau has sd {noise.null_sd:.2f}.")
     said += [f"{vary}: {r.verdict}." for r in results if hasattr(r, "verdict")]
     return said

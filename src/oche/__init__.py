@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oche import seeds as seeds
     from oche import spaces as spaces
     from oche import store as store
+    from oche import studies as studies
     from oche import supernets as supernets
     from oche import tasks as tasks
     from oche import testing as testing
@@ -104,6 +105,7 @@ __getattr__, __dir__, __all__ = attach(
         "seeds": "oche.seeds",
         "spaces": "oche.spaces",
         "store": "oche.store",
+        "studies": "oche.studies",
         "supernet": "oche.supernets.build:supernet",
         "supernets": "oche.supernets",
         "symbolic": "oche.program:symbolic",

@@ -32,6 +32,7 @@ COMMANDS = {
     "baseline": "baseline",
     "judge": "judge",
     "diversity": "diversity",
+    "study": "study",
     "synthesize": "synthesize",
     "child": "child",
     "space": "space",

@@ -13,6 +13,7 @@ from typing import Any
 
 from oche import algorithms
 from oche.driver._job import Job, algorithm_text
+from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
@@ -152,6 +153,7 @@ def baseline(
     task: Any,
     n: int | str = 8,
     *,
+    members: Sequence[Any] | None = None,
     seed: int = 0,
     store: str | os.PathLike[str] | BaseStore | None = None,
     executor: Any = "serial",
@@ -170,6 +172,7 @@ def baseline(
         program: As in `search`; give the very same one.
         task: As in `search`.
         n: How many members; or `all`, the exact distribution over the whole space, where the task knows it (tables).
+        members: Points of the space, given instead of drawn: DNA, or the numbers of one; `n` is not read then.
         seed: Root of the draws and trainings.
         store, executor, workers, threads, limits, name, progress, constraint, arguments: As in `search`.
         parallel: Members in flight; None: all of them, since they do not depend on each other.
@@ -177,6 +180,8 @@ def baseline(
     Source: Yang et al. 2020, section 2; 8 members are theirs.
     """
     job = Job(program, task, None, arguments, constraint)
+    given = None if members is None else as_members(members, job.space)
+    n = n if given is None else len(given)
     if n == "all":
         if job.constraint is not None:
             raise ArgumentError("baseline n='all': got a constraint; allowed: the whole space only; give a number of members")
@@ -187,7 +192,9 @@ def baseline(
         _check_name(opened, name, job.space.root)
         settings = job.identity("random", "baseline")
         plan = Plan(seed, Budget(trials=n), settings, name, parallel or n, "ask", threads)
-        make = as_factory("random")
+        make = as_factory("random") if given is None else lambda: Members(given)
+        if given is not None:
+            settings["members"] = [list(dna.flat) for dna in given]
         run = AskTellRun(
             job.space,
             constrained(make(), job.constraint),

@@ -11,7 +11,7 @@ from oche.judge import _numbers as numbers
 from oche.judge._front_plot import front_plot
 from oche.judge._ladder_plot import ladder_plot
 from oche.judge._line_plot import Line, line_plot, share_bar
-from oche.judge._slope_chart import slope_chart, tau_strip
+from oche.judge._slope_chart import has_ceiling, slope_chart, tau_strip
 
 if TYPE_CHECKING:
     from oche.judge._report import Report
@@ -87,13 +87,13 @@ def _tau(value: Any) -> str:
 
 
 def _ranks(study: dict[str, Any]) -> dict[str, Any]:
-    verdict = (
-        f"Tau {_tau(study['tau'])} over {study['n']} architectures; two measurements this noisy would reach about {_tau(study['ceiling'])}."
-    )
+    verdict = f"Tau {_tau(study['tau'])} over {study['n']} architectures."
     caption = (
         "A line is an architecture; the best quarter of the first condition is drawn strong. Below, tau with its interval; "
-        "the upright line is the noise ceiling, the shaded band what unrelated ranks would give."
+        "the shaded band is what unrelated ranks would give."
     )
+    if has_ceiling(study):
+        verdict += f" Two measurements this noisy would reach about {_tau(study['ceiling'])}: the upright line."
     return _part(f"Ranks under {study['vary']}", verdict, [slope_chart(study), tau_strip(study)], caption)
 
 

@@ -71,6 +71,7 @@ def test_a_killed_command_continues_with_equal_records(tmp_path):
     while time.monotonic() < until and not (tmp_path / "killed" / "runs.db").exists():
         time.sleep(0.1)
     time.sleep(1.0)
+    assert process.poll() is None, "it is killed in the middle"
     process.kill()
     process.wait()
     for folder in ("whole", "killed"):
@@ -78,3 +79,6 @@ def test_a_killed_command_continues_with_equal_records(tmp_path):
     whole, killed = (json.loads((tmp_path / f / "report.json").read_text()) for f in ("whole", "killed"))
     assert whole["values"] == killed["values"]
     assert whole["verdict"] == killed["verdict"]
+    timed = {"id", "cost", "env", "created", "artifacts"}
+    for one, other in zip(whole["runs"], killed["runs"], strict=True):
+        assert {k: v for k, v in one.items() if k not in timed} == {k: v for k, v in other.items() if k not in timed}

@@ -34,9 +34,20 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, symbols)
 
-    def forward(self, sequence: Tensor) -> Tensor:
-        """Logits, `(batch, length, symbols)`, of the symbol after each of `sequence`, `(batch, length)`."""
-        return self.step(sequence)[0]
+    def forward(self, sequence: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Logits, `(batch, length, symbols)`, of the symbol after each of `sequence`, `(batch, length)`.
+
+        Args:
+            sequence: `(batch, length)`.
+            positions: `(batch, length)`, for packed examples; None: they rise from 0.
+            mask: Which position sees which, `(batch, 1, length, length)`, for packed examples; None: each sees what is before it.
+        """
+        if mask is None and positions is None:
+            return self.step(sequence)[0]
+        x = self.symbol(sequence) + self.position(torch.arange(sequence.shape[1]) if positions is None else positions)
+        for layer in self.layers:
+            x, _ = layer(x, None, mask)
+        return self.out(self.norm(x))
 
     def step(self, sequence: Tensor, past: Past | None = None) -> tuple[Tensor, Past]:
         """Logits for symbols that come after `past`, and the past that includes them.
@@ -62,12 +73,12 @@ class _Layer(nn.Module):
         self.qkv, self.mix = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, x: Tensor, past: tuple[Tensor, Tensor] | None, mask: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         batch, length, width = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(batch, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         if past is not None:
             k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
         # A single symbol after a past sees all of it.
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=past is None and mask is None)
         x = x + self.mix(seen.transpose(1, 2).reshape(batch, length, width))
         return x + self.down(F.gelu(self.up(self.norm2(x)))), (k, v)

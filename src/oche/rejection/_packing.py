@@ -49,7 +49,7 @@ def next_fit(lengths: Sequence[int], limit: int) -> list[list[int]]:
     for number, length in enumerate(lengths):
         if length > limit:
             raise ArgumentError(
-                f"packing: got example {number} of {length} symbols; allowed: at most the {limit} of a pack; raise the limit or leave it out"
+                f"packing: got example {number} of {length} symbols; allowed: at most the {limit} of a pack; raise it, or leave it out"
             )
         if length > left:
             groups.append([])

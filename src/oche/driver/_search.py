@@ -17,7 +17,7 @@ from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
-from oche.loop import AskTellRun, Engine, Plan, WeightSharingRun, Workbench, make_executor
+from oche.loop import AskTellRun, Engine, Plan, SampleRun, WeightSharingRun, Workbench, make_executor
 from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
 from oche.loop.priors import as_prior
@@ -134,14 +134,8 @@ def search(
                 runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
             else:
                 algorithm_now = job.help(job.flow.search(make))
-                log = plan.open(AskTellRun.kind, opened)
-                sampling = _sampling(job.task, seed, in_flight, workers) | _together(job.task, in_flight, pool.workers)
-                if opened is not None and hasattr(algorithm_now, "boundary"):
-                    sampling["directory"] = opened.checkpoint_dir(plan.id) if opened.files is not None else None
-                watcher = Watcher(policy)
-                if getattr(algorithm_now, "multi_fidelity", False) and opened is not None and opened.files is not None:
-                    watcher.folder = opened.checkpoint_dir(plan.id)
-                runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, watcher=watcher, **sampling))
+                bundles = {"workers": workers, "pool": pool.workers}
+                runs.append(_ask_tell_run(job, algorithm_now, plan, opened, bundles, make_record=record, watcher=Watcher(policy)))
         bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
         Engine(runs, pool, bench, title=title, quiet=not progress).run()
@@ -209,17 +203,22 @@ def baseline(
     return Runs([run], job.space, job.task, "random", Budget(trials=n))
 
 
-def _sampling(task: Any, seed: int, parallel: int, workers: int | None) -> dict[str, Any]:
-    """How a run of raw samples differs: each proposal is drawn whole, several in one message."""
-    if not hasattr(task, "draw"):
-        return {}
-    bundle = max(1, parallel // (workers or 1))
-    return {"mode": "samples", "pool": task.pool(seed), "history": getattr(task, "history", False), "bundle": bundle}
-
-
-def _together(task: Any, parallel: int, workers: int) -> dict[str, Any]:
-    """How a run on an environment differs: what waits is evaluated side by side, spread over the workers."""
-    return {"together": True, "bundle": -(-parallel // workers)} if hasattr(task, "evaluate_many") else {}
+def _ask_tell_run(job: Job, algorithm: Any, plan: Plan, store: BaseStore | None, bundles: dict[str, Any], **kwargs: Any) -> AskTellRun:
+    """One run of an ask-and-tell algorithm, by the kind of task: of raw samples, of evaluations side by side, or one by one."""
+    log = plan.open(AskTellRun.kind, store)
+    grows, bounded = getattr(algorithm, "multi_fidelity", False), hasattr(algorithm, "boundary")
+    if (grows or bounded) and store is not None and store.files is not None:
+        folder = store.checkpoint_dir(plan.id)
+        kwargs["directory"] = folder if bounded else None
+        if grows:
+            kwargs["watcher"].folder = folder
+    if hasattr(job.task, "draw"):
+        pool, history = job.task.pool(plan.seed), getattr(job.task, "history", False)
+        bundle = max(1, plan.parallel // (bundles["workers"] or 1))
+        return SampleRun(job.space, algorithm, plan, log, pool=pool, history=history, bundle=bundle, **kwargs)
+    if hasattr(job.task, "evaluate_many"):
+        kwargs |= {"together": True, "bundle": -(-plan.parallel // bundles["pool"])}
+    return AskTellRun(job.space, algorithm, plan, log, **kwargs)
 
 
 class _Informed:

@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = attach(
         "Registry": "oche.loop.registry:Registry",
         "Reports": "oche.loop.reports:Reports",
         "Run": "oche.loop.run:Run",
+        "SampleRun": "oche.loop.sample_run:SampleRun",
         "SamplingTask": "oche.loop.contracts:SamplingTask",
         "Task": "oche.loop.contracts:Task",
         "Trial": "oche.loop.run:Trial",

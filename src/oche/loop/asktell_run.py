@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ import numpy as np
 from oche import seeds
 from oche.errors import ArgumentError, BudgetError, ResumeError
 from oche.files import file_digest
-from oche.loop.contracts import AskTell, Cost, DrawItem, Feedback, Proposal
+from oche.loop.contracts import AskTell, Cost, Feedback, Proposal
 from oche.loop.executors.base import Outcome
-from oche.loop.messages import Draw, Evaluate, EvaluateMany, Report
+from oche.loop.messages import Evaluate, EvaluateMany, Report
+from oche.loop.picking import pick_best, why_nothing
 from oche.loop.rows import dna_text, feedback_of, proposal_of, proposal_row, trial_row
 from oche.loop.run import MakeRecord, Observer, Plan, Run, Trial, Work, feedback_from
 from oche.loop.watcher import Watcher
@@ -46,11 +47,7 @@ class AskTellRun(Run):
         log: From `plan.open(AskTellRun.kind, store)`.
         mode: `search` evaluates by `Evaluate`, picks the best and reports it once. `baseline` reports every proposal: each
             trial is a final result with a record of its own. `loop` evaluates elsewhere (`oche.sample`) and ends without a pick.
-            `samples` evaluates each proposal whole, by `Draw`, and stores a row per raw sample; it ends without a pick in the
-            algorithm's own `outcome()`.
-        pool: With `samples`: which samples these are, see `SamplingTask.pool`.
-        history: With `samples`: whether the task wants the earlier samples of a point (to tell duplicates).
-        bundle: With `samples` and `together`: proposals per message, at most. It changes no result.
+        bundle: With `together`: proposals per message, at most. It changes no result.
         watcher: Early stopping and files of evaluations; None: no early stopping.
         together: Evaluate waiting proposals side by side, by `EvaluateMany`.
         directory: Folder of checkpoint files for an algorithm whose state is large: one with a `boundary` (a name after the tells at
@@ -65,6 +62,7 @@ class AskTellRun(Run):
     """
 
     kind = "asktell"
+    modes = ("search", "baseline", "loop")
 
     def __init__(
         self,
@@ -74,8 +72,6 @@ class AskTellRun(Run):
         log: RunLog | NullLog,
         *,
         mode: str = "search",
-        pool: str = "",
-        history: bool = False,
         bundle: int = 1,
         watcher: Watcher | None = None,
         together: bool = False,
@@ -84,8 +80,8 @@ class AskTellRun(Run):
         observer: Observer | None = None,
     ) -> None:
         super().__init__(plan, log, make_record, observer)
-        if mode not in ("search", "baseline", "loop", "samples"):
-            raise ArgumentError(f"mode: got {mode!r}; allowed: 'search', 'baseline', 'loop', 'samples'")
+        if mode not in self.modes:
+            raise ArgumentError(f"mode: got {mode!r}; allowed: {', '.join(map(repr, self.modes))}")
         if plan.budget is None and not getattr(algorithm, "finite", False):
             raise BudgetError(
                 "budget: got None; allowed: a budget for an algorithm that does not end by itself, for example oche.Budget(trials=100)"
@@ -102,10 +98,8 @@ class AskTellRun(Run):
         self._in_flight = 0
         self._over = False
         self._waits = False
-        self._pool, self._history, self._bundle, self._together = pool, history, bundle, together
+        self._bundle, self._together = bundle, together
         self.directory = directory if hasattr(algorithm, "boundary") else None
-        self._pooled = log.sample_counts(pool) if mode == "samples" else {}
-        self._samples_out = 0
         self._todo: deque[Trial] = deque()
         self._arrived: deque[Trial] = deque()
         self._by_key: dict[tuple[int, int], Trial] = {}
@@ -223,7 +217,7 @@ class AskTellRun(Run):
         if logged is None and self._spent():
             self._over = True
             return
-        if logged is None and self._samples_left() <= 0:
+        if logged is None and not self._has_room():
             self._waits = True
             return
         self._rng.bit_generator.state = seeds.generator(self.seed, "ask", number).bit_generator.state
@@ -251,14 +245,9 @@ class AskTellRun(Run):
                 f"allowed: one, with id {number} and a count above 0"
             )
         self.space.validate(proposal.dna)
-        if self.mode == "samples":
-            left = self._samples_left()
-            return proposal if proposal.count <= left else replace(proposal, count=int(left))
-        limit = self.plan.budget.trials if self.plan.budget is not None else None
+        left = self._evaluations_left()
         # The last proposal may get fewer evaluations than it wants: a budget of trials is exact.
-        if limit is None or proposal.count <= limit - len(self.trials):
-            return proposal
-        return replace(proposal, count=limit - len(self.trials))
+        return proposal if proposal.count <= left else replace(proposal, count=int(left))
 
     def _check_replay(self, got: list[Proposal], logged: ProposalRow) -> Proposal:
         again = dna_text(got[0].dna) if got else "nothing"
@@ -276,14 +265,6 @@ class AskTellRun(Run):
 
     def _trials_of(self, proposal: Proposal, seen: int) -> list[Trial]:
         self._in_flight += 1
-        if self.mode == "samples":
-            # Its samples have seeds and rows of their own.
-            self._left[proposal.id] = 1
-            self._samples_out += proposal.count
-            whole = Trial(proposal, 0, self.seed, self._phase)
-            self._by_key[proposal.id, 0] = whole
-            self.trials.append(whole)
-            return [whole]
         flat = list(proposal.dna.flat)
         self._left[proposal.id] = proposal.count
         made = []
@@ -299,12 +280,14 @@ class AskTellRun(Run):
         self.trials += made
         return made
 
-    def _samples_left(self) -> float:
-        """Samples that the budget has left when everything that is out is drawn."""
-        limits = self.plan.budget.limits() if self.plan.budget is not None and self.mode == "samples" else {}
-        limit = limits.get("samples")
-        spent: Cost = self.cost
-        return math.inf if limit is None else limit - spent.samples - self._samples_out
+    def _has_room(self) -> bool:
+        """Whether what is out leaves something of the budget to ask for."""
+        return True
+
+    def _evaluations_left(self) -> float:
+        """How often the next proposal may be evaluated."""
+        limit = self.plan.budget.trials if self.plan.budget is not None else None
+        return math.inf if limit is None else limit - len(self.trials)
 
     def _spent(self) -> bool:
         budget = self.plan.budget
@@ -338,7 +321,7 @@ class AskTellRun(Run):
         if row is not None and row.told is not None:
             self._save_checkpoint()
             return
-        self._store_samples(trial)
+        self._hand_over(trial)
         if not self.log.keeps:
             self.log.count()
         elif row is not None:
@@ -362,8 +345,6 @@ class AskTellRun(Run):
             self.final_cost += trial.feedback.cost
         self.cost += trial.feedback.cost
         self._waits = False
-        if self.mode == "samples":
-            self._samples_out -= trial.proposal.count
         self._left[trial.proposal.id] -= 1
         if self._left[trial.proposal.id] == 0:
             self._in_flight -= 1
@@ -403,45 +384,33 @@ class AskTellRun(Run):
         """The next evaluation, or at the end the final training."""
         if self.done:
             return None
-        if self._todo and self.mode == "samples":
-            return self._draw()
-        if self._todo and self._together and self.mode == "search":
-            return self._many()
         if self._todo:
-            trial = self._todo.popleft()
-            if self.mode == "baseline":
-                return Work(Report(trial.dna, trial.seed), False, trial)
-            return Work(Evaluate(trial.dna, trial.seed, self.watcher.watch(trial)), True, trial)
+            return self._evaluation()
         if not self._over or self.told < len(self.trials) or self._final is not None:
-            return None
-        if self.mode == "samples":
-            self._finish(None, self.algorithm.outcome())  # type: ignore[attr-defined] - what such algorithms add
-            return None
-        if self.mode != "search":
-            self.end("done")
             return None
         return self._conclude()
 
-    def _draw(self) -> Work:
-        """One message for as many waiting proposals as a bundle holds."""
-        trials = tuple(self._todo.popleft() for _ in range(min(self._bundle, len(self._todo))))
-        items = []
-        for trial in trials:
-            proposal = trial.proposal
-            first, query = int(proposal.info.get("first", 0)), int(proposal.info["query"])
-            stored = self._pooled.get(query, 0) > first
-            have = self.log.samples(self._pool, query, first + proposal.count) if stored or (self._history and first) else ()
-            need = proposal.info.get("need")
-            items.append(DrawItem(proposal.id, proposal.dna, self.seed, first, proposal.count, need, have))
-        return Work(Draw(tuple(items)), True, trials[0], trials)
+    def _evaluation(self) -> Work:
+        """The message for what waits."""
+        if self._together and self.mode == "search":
+            return self._many()
+        trial = self._todo.popleft()
+        if self.mode == "baseline":
+            return Work(Report(trial.dna, trial.seed), False, trial)
+        return Work(Evaluate(trial.dna, trial.seed, self.watcher.watch(trial)), True, trial)
+
+    def _bundled(self) -> tuple[Trial, ...]:
+        """Take as many waiting trials as a bundle holds."""
+        return tuple(self._todo.popleft() for _ in range(min(self._bundle, len(self._todo))))
 
     def _many(self) -> Work:
         """One message for as many waiting evaluations as a bundle holds."""
-        trials = tuple(self._todo.popleft() for _ in range(min(self._bundle, len(self._todo))))
+        trials = self._bundled()
         observe = bool(getattr(self.algorithm, "uses_observations", False))
         return Work(EvaluateMany(tuple(t.dna for t in trials), tuple(t.seed for t in trials), observe), True, trials[0], trials)
 
-    def _drawn(self, work: Work, outcome: Outcome) -> None:
+    def _take_all(self, work: Work, outcome: Outcome) -> None:
+        """Take the outcome of a message for several trials; each carries an equal share of its time."""
         seconds, cpu = outcome.seconds / len(work.trials), outcome.cpu_seconds / len(work.trials)
         for number, trial in enumerate(work.trials):
             value = None if outcome.failure is not None else outcome.value[number]
@@ -450,16 +419,17 @@ class AskTellRun(Run):
                 logger.warning("run %s: proposal %d failed: %s", self.id, trial.proposal.id, feedback.reason)
             self.take(trial, feedback)
 
-    def _store_samples(self, trial: Trial) -> None:
-        """Hand the rows of raw samples to the log, once, and forget them."""
-        if trial.feedback is not None and trial.feedback.samples:
-            self.log.sampled(self._pool, trial.feedback.samples)
-            trial.feedback = replace(trial.feedback, samples=())
+    def _hand_over(self, trial: Trial) -> None:
+        """Hand what a feedback holds besides its row to the log."""
 
     def _conclude(self) -> Work | None:
+        """End the run, or ask for the final training that ends it."""
+        if self.mode != "search":
+            self.end("done")
+            return None
         self.pick = pick_best(self.trials)
         if self.pick is None:
-            self._finish(None, Feedback(status="failed", reason=_why_nothing(self.trials), cost=Cost()))
+            self._finish(None, Feedback(status="failed", reason=why_nothing(self.trials), cost=Cost()))
             return None
         self._final = replace(self.pick, phase="report", seed=self.report_seed(self.pick.dna), feedback=None, told=None)
         known = self._reports.get(self.pick.proposal.id)
@@ -471,7 +441,7 @@ class AskTellRun(Run):
     def receive(self, work: Work, outcome: Outcome) -> None:
         """Take an outcome; tell it when its turn comes."""
         if work.trials:
-            self._drawn(work, outcome)
+            self._take_all(work, outcome)
             return
         trial = work.trial
         assert trial is not None
@@ -494,7 +464,7 @@ class AskTellRun(Run):
         key = (trial.proposal.id, trial.replicate)
         if trial.told is None and self.log.keeps and key not in self._stored:
             # It waits for earlier trials; what is done is kept all the same.
-            self._store_samples(trial)
+            self._hand_over(trial)
             self._stored[key] = trial_row(*key, self._phase, None, feedback)
             self.log.finished(self._stored[key])
 
@@ -515,41 +485,3 @@ class AskTellRun(Run):
         self.final_cost = feedback.cost
         self.record(pick, feedback, {"search": self.cost, "final": feedback.cost})
         self.end("done" if feedback.ok else "failed", feedback.reason)
-
-
-def pick_best(trials: Sequence[Trial]) -> Trial | None:
-    """The first trial of the point with the best mean reward over all its trials; None if there is no reward.
-
-    Of equal ones the first asked; of several objectives the first one counts. Only trials of one kind are compared: those that were not
-    stopped, if there are any, and of these the ones at the highest fidelity.
-    """
-    rewards: dict[tuple[Any, ...], list[float]] = {}
-    first: dict[tuple[Any, ...], Trial] = {}
-    rewarded = [t for t in trials if t.feedback is not None and t.feedback.reward is not None]
-    highest = max(map(_trust, rewarded), default=None)
-    for trial in rewarded:
-        assert trial.feedback is not None
-        reward = trial.feedback.reward
-        if reward is None or _trust(trial) != highest:
-            continue
-        key = tuple(trial.dna.flat)
-        rewards.setdefault(key, []).append(reward[0] if isinstance(reward, tuple) else reward)
-        first.setdefault(key, trial)
-    if not rewards:
-        return None
-    # max() keeps the first of equal ones, and trials come in the order of asks.
-    best = max(rewards, key=lambda i: sum(rewards[i]) / len(rewards[i]))
-    return first[best]
-
-
-def _trust(trial: Trial) -> tuple[bool, float]:
-    assert trial.feedback is not None
-    return trial.feedback.status != "stopped", trial.proposal.info.get("fidelity") or 0.0
-
-
-def _why_nothing(trials: Sequence[Trial]) -> str:
-    reasons = Counter(f"{t.feedback.status}: {t.feedback.reason}" for t in trials if t.feedback is not None)
-    if not reasons:
-        return "no trial was made"
-    reason, count = reasons.most_common(1)[0]
-    return f"no trial gave a reward; {count} of {len(trials)} {reason}"

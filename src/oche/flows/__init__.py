@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = attach(
         "Separate": "oche.flows._separate:Separate",
         "get": "oche.flows._registry:get",
         "names": "oche.flows._registry:names",
+        "partition": "oche.flows._partition:partition",
         "registry": "oche.flows._registry:registry",
         "text": "oche.flows._registry:text",
     },

@@ -1,6 +1,6 @@
 """Balanced partitions against brute force, and the published examples."""
 
-from itertools import combinations, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def brute(s, groups):
     ends = np.cumsum([0, *sizes])
     found = {}
     for order in permutations(range(k)):
-        parts = sorted((tuple(sorted(order[a:b])) for a, b in zip(ends[:-1], ends[1:], strict=True)), key=lambda g: (len(g), g))
+        parts = sorted((tuple(sorted(order[a:b])) for a, b in pairwise(ends)), key=lambda g: (len(g), g))
         key = tuple(parts)
         if key not in found:
             found[key] = sum(s[i, j] for i, j in combinations(range(k), 2) if not any(i in g and j in g for g in parts))

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Factorized": "oche.flows._factorized:Factorized",
+        "FewShot": "oche.flows._few_shot:FewShot",
         "Hybrid": "oche.flows._hybrid:Hybrid",
         "Joint": "oche.flows._joint:Joint",
         "Separate": "oche.flows._separate:Separate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ def _swapped(s: np.ndarray, sizes: Sequence[int]) -> list[list[int]]:
     vector = vector * (1.0 if vector[int(np.abs(vector).argmax())] > 0 else -1.0)
     order = [int(i) for i in np.argsort(vector, kind="stable")]
     ends = np.cumsum([0, *sizes])
-    groups = [order[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    groups = [order[a:b] for a, b in pairwise(ends)]
     while True:
         gain, swap = 0.0, None
         for a, b in combinations(range(len(groups)), 2):

@@ -7,6 +7,7 @@ weights in different directions no longer spoil each other's estimate.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from oche.errors import ArgumentError, unknown
@@ -170,7 +171,7 @@ def as_splits(splits: Any) -> list[tuple[int, int | str]]:
             raise ArgumentError(f"flow few-shot, splits: got {parsed}; {allowed}")
         found.append(parsed)
     epochs = [epoch for epoch, _ in found]
-    if any(a >= b for a, b in zip(epochs, epochs[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(epochs)):
         raise ArgumentError(f"flow few-shot, splits: got epochs {epochs}; allowed: epochs that grow")
     return found
 

@@ -31,8 +31,8 @@ class FewShotPoints(Stages):
         super().__init__(make)
         if flow.criterion not in ("random", "exhaustive") or flow.choose == "gm":
             raise ArgumentError(
-                f"flow few-shot, criterion: got {flow.criterion!r}, choose {flow.choose!r} with an algorithm that proposes points; this flow "
-                "needs a weight-sharing algorithm; allowed here: criterion 'exhaustive' or 'random'"
+                f"flow few-shot, criterion: got {flow.criterion!r}, choose {flow.choose!r} with an algorithm that proposes points; "
+                "this flow needs a weight-sharing algorithm; allowed here: criterion 'exhaustive' or 'random'"
             )
         self.flow = flow
 

@@ -298,8 +298,8 @@ class FewShotSearch:
                 divided.add(node.path)
         if not divided and self.flow.max_leaves is None:
             raise ArgumentError(
-                f"flow few-shot, split {self.level + 1}: got {self.flow.splits[self.level][1]} groups, and no choice that can be split; allowed: "
-                "a choice with as many candidates that was not split before; use fewer groups, or resplit=true"
+                f"flow few-shot, split {self.level + 1}: got {self.flow.splits[self.level][1]} groups, and no choice that can be split; "
+                "allowed: a choice with as many candidates that was not split before; use fewer groups, or resplit=true"
             )
         inherits = self._inherits(self.level + 1)
         self.nodes = [child for node in nodes for child in self._children(node, node.path in divided, inherits)]

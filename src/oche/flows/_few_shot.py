@@ -21,8 +21,8 @@ class FewShot:
     """Splits of a supernet, by default where and how gradients disagree (GM-NAS).
 
     Every node of the tree is trained to the epoch of the next split with its architecture parameters at rest; then one of its choices is
-    split into groups of candidates, and each group gets a supernet of its own. The last ones are whole searches, and the best of their picks
-    on the validation split wins. For algorithms that propose points, the parts of the space are searched in turn.
+    split into groups of candidates, and each group gets a supernet of its own. The last ones are whole searches, and the best of their
+    picks on the validation split wins. For algorithms that propose points, the parts of the space are searched in turn.
 
     Args:
         splits: Pairs of an epoch and a number of groups, or `all` (a group for each candidate); as text `15:2,30:2`. Epochs grow; none:
@@ -100,8 +100,11 @@ class FewShot:
     @property
     def settings(self) -> dict[str, Any]:
         """What makes two flows of this class the same; settings at their defaults are left out."""
-        shown = lambda value: getattr(value, "__qualname__", repr(value)) if callable(value) else value
-        found = {
+
+        def shown(value: Any) -> Any:
+            return getattr(value, "__qualname__", repr(value)) if callable(value) else value
+
+        return {
             "splits": ",".join(f"{epoch}:{groups}" for epoch, groups in self.splits),
             "criterion": shown(self.criterion),
             "choose": self._choose,
@@ -113,7 +116,6 @@ class FewShot:
             "batches": None if self.batches == 32 else self.batches,
             "resplit": self.resplit or None,
         }
-        return found
 
     def leaves(self, candidates: int = 2) -> int:
         """Last nodes, if no limit holds.

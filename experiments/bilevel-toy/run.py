@@ -7,7 +7,7 @@
 Declared before anything was run: the steps, rates and seeds below; what is compared is the limit in 1 and 2 and, in 3, the mean true
 objective over the 20 data sets with the number of data sets on which one scheme is below another.
 
-    python experiments/bilevel-toy/run.py     # two minutes
+    python experiments/bilevel-toy/run.py     # three minutes
 """
 
 from __future__ import annotations

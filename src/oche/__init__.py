@@ -10,6 +10,7 @@ from oche._lazy import attach
 # For type checkers and editors; at run time the names below load at first use.
 if TYPE_CHECKING:
     from oche import algorithms as algorithms
+    from oche import diversity as diversity
     from oche import errors as errors
     from oche import flows as flows
     from oche import judge as judge
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from oche import seeds as seeds
     from oche import spaces as spaces
     from oche import store as store
+    from oche import studies as studies
     from oche import supernets as supernets
     from oche import tasks as tasks
     from oche import testing as testing
@@ -73,6 +75,7 @@ __getattr__, __dir__, __all__ = attach(
         "algorithms": "oche.algorithms",
         "baseline": "oche.driver:baseline",
         "custom": "oche.program:custom",
+        "diversity": "oche.diversity",
         "errors": "oche.errors",
         "evolve": "oche.program:evolve",
         "floatv": "oche.program:floatv",
@@ -102,6 +105,7 @@ __getattr__, __dir__, __all__ = attach(
         "seeds": "oche.seeds",
         "spaces": "oche.spaces",
         "store": "oche.store",
+        "studies": "oche.studies",
         "supernet": "oche.supernets.build:supernet",
         "supernets": "oche.supernets",
         "symbolic": "oche.program:symbolic",

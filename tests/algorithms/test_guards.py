@@ -41,7 +41,7 @@ def started(text="darts?epochs=6", program=Smooth, **plan):
 
 
 def watched(search) -> Watched:
-    return Watched(search.net, search.problem, search.training, search._score_batches()[0], 0, True)
+    return Watched(search.net, search.problem, search.training, search.scorer.batches[0], 0, True)
 
 
 def test_skips_are_counted_and_end_the_training():
@@ -73,7 +73,7 @@ def test_skips_are_counted_and_end_the_training():
 def test_the_eigenvalue_is_that_of_the_whole_hessian():
     search = started()
     search.advance(7)
-    net, (x, y) = search.net.eval(), search._score_batches()[0]
+    net, (x, y) = search.net.eval(), search.scorer.batches[0]
     rows = net.named_arch()
     sizes = [len(row) for row in rows.values()]
 

@@ -162,6 +162,10 @@ class TestDrNas(Contract):
     text = "drnas?epochs=1&k=[2,1]&keep=[2]&kl=0.001&warmup=0"
 
 
+class TestDartsPerturbation(Contract):
+    text = "darts-pt?epochs=1&tune=0.4"
+
+
 class TestOnceForAll(Contract):
     text = "ofa?epochs=0.001&n_candidates=4&n_recalibrated=1"
 
@@ -372,7 +376,7 @@ def test_the_proposal_says_what_it_rests_on():
     assert set(first.info) == {"log_prob", "entropy", "notes", "shared_score", "supernet_score", "cost"}
     assert first.info["cost"] == {"passes": pytest.approx(2 * 3 / 3)}
     with search.net.fixed(first.dna), torch.no_grad():
-        right = sum(int((search.net(x).argmax(1) == y).sum()) for x, y in search._score_batches())
+        right = sum(int((search.net(x).argmax(1) == y).sum()) for x, y in search.scorer.batches)
     assert first.info["shared_score"] == right / N_VALID
 
 

@@ -60,7 +60,7 @@ def test_space_counts_a_space_of_the_library(oche):
         (("data", "import", "nasbench201", "net.py"), "allowed: index, arch"),
         (("data", "import", "nasbench21", "net.py"), "did you mean 'nasbench201'"),
         (("list", "algorithm"), "did you mean 'algorithms'"),
-        (("child", "build", "net.py:Net"), "exactly one of --best, --dna and --decisions"),
+        (("child", "build", "net.py:Net"), "exactly one of --best, --dna, --decisions and --genotype"),
         (("child", "build", "net.py:Net", "--dna", "0,1,2,9"), "gene of 'op3': got 9; allowed: 0 to 3"),
         (("child", "build", "net.py:Net", "--dna", "0,1"), "2"),
         (("child", "build", "net.py:Net", "--decisions", "op0=conv5"), "conv5"),

@@ -78,7 +78,17 @@ def test_a_flow_needs_trials_to_divide():
         Separate("^a").search(lambda: algorithm("random")).setup(space(DIVISIBLE[0]), None, Budget(seconds=3))
 
 
+class Deaf:
+    """Random points, without a way to learn of others."""
+
+    def __init__(self):
+        self.inner = algorithm("random")
+        self.setup, self.ask, self.tell, self.state, self.load = (
+            getattr(self.inner, name) for name in ("setup", "ask", "tell", "state", "load")
+        )
+
+
 def test_a_hybrid_needs_an_algorithm_that_learns():
-    search = Hybrid(outer=KEYS).search(lambda: algorithm("sweep"))
+    search = Hybrid(outer=KEYS).search(Deaf)
     with pytest.raises(ArgumentError, match="did not ask for"):
         search.setup(space(DIVISIBLE[0]), None, Budget(trials=9))

@@ -80,16 +80,18 @@ def test_all_sections_are_there():
         "How much better or worse",
         "Every run",
         "Random against search",
+        "Performance over time",
         "What was found",
         "Cost per run",
         "All tests",
+        "Checklist",
         "Protocol",
         "Seeds and raw runs",
     ):
         assert f">{heading}</h2>" in text
     assert "recipe.epochs" in text
     assert 'aria-label="Cell with 4 nodes' in text
-    assert "incumbent over cost" in text
+    assert "test over trials" in text
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text
 

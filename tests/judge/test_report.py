@@ -178,6 +178,13 @@ def test_no_difference_comes_with_what_it_would_take():
     assert f"5 + 5 runs can see {wide.rows[0].mde_family:.1f} points" in str(wide)
 
 
+def test_an_algorithm_of_failed_runs_only_is_named_and_left_out():
+    lost = [record("search", 0.0, seed, status="failed", reason="no trial gave a reward", metrics={}, algorithm="lost") for seed in (0, 1)]
+    report = judge.report([*runs("search", spread(95.0)), *lost], baseline=runs("random", spread(93.0)))
+    assert [e.algorithm for e in report.entries] == ["evolution"]
+    assert sum("a run of 'lost'" in w and "no trial gave a reward" in w for w in report.warnings) == 2
+
+
 def test_failed_runs_are_listed_and_never_counted():
     failed = record("search", 0.0, 9, status="failed", reason="loss is not finite at step 12", metrics={})
     report = judge.report([*runs("search", spread(95.0)), failed], baseline=runs("random", spread(93.0)))

@@ -45,6 +45,31 @@ for _name, _summary in (
     ("qmc", "Optuna: a quasi-random sequence"),
 ):
     registry.register(f"optuna:{_name}", "oche.algorithms.optuna_sampler:OptunaSampler", _summary, sampler=_name)
+registry.register("stax", "oche.diversity._stax:Stax", "policies: novelty and surprise in a learned space, emitters for rewards")
+registry.register("stax-untrained", "oche.diversity._stax:Stax", "the same with an autoencoder that is never trained", train=False)
+registry.register("taxons", "oche.diversity._stax:Stax", "policies: novelty and surprise in a learned space", emitters=False)
+registry.register("serene", "oche.diversity._stax:Stax", "policies: novelty of given descriptors, emitters for rewards", descriptor="given")
+registry.register(
+    "novelty-search", "oche.diversity._stax:Stax", "policies: novelty of given descriptors", descriptor="given", emitters=False
+)
+registry.register(
+    "novelty-nsga2",
+    "oche.diversity._stax:Stax",
+    "policies: fronts of novelty and reward",
+    descriptor="given",
+    emitters=False,
+    selection="novelty-reward",
+)
+registry.register(
+    "nslc",
+    "oche.diversity._stax:Stax",
+    "policies: fronts of novelty and local competition",
+    descriptor="given",
+    emitters=False,
+    selection="novelty-local",
+)
+registry.register("map-elites", "oche.diversity._map_elites:MapElites", "policies: the best of every cell of a grid, mutated")
+registry.register("cma-me", "oche.diversity._cma_me:CMAME", "policies: normal distributions that fill and improve a grid")
 registry.register("darts", "oche.algorithms.weight_sharing:darts", "supernet, mixture of all candidates, first-order gradients")
 registry.register("darts-2nd", "oche.algorithms.weight_sharing:darts_second", "the same with gradients one virtual weight step ahead")
 registry.register("pc-darts", "oche.algorithms.weight_sharing:pc_darts", "supernet, mixture on 1/K of the channels, edge weights, warm-up")
@@ -65,6 +90,7 @@ registry.register("reinmax", "oche.algorithms.weight_sharing_paths:reinmax", "su
 registry.register("proxylessnas", "oche.algorithms.weight_sharing_paths:proxylessnas", "supernet, one sample a step behind binary gates")
 registry.register("p-darts", "oche.algorithms.weight_sharing_stages:p_darts", "supernets in stages, deeper and over fewer candidates")
 registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Dirichlet mixtures in stages, wider and over fewer candidates")
+registry.register("darts-pt", "oche.algorithms.weight_sharing_stages:darts_pt", "DARTS; candidates are kept whose removal costs most")
 registry.register("ofa", "oche.algorithms.weight_sharing_stages:ofa", "largest network first, then all kernels, depths and widths")
 registry.register("sandwich", "oche.algorithms.weight_sharing_stages:sandwich", "largest, smallest and random paths in every step")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
@@ -90,6 +116,7 @@ __getattr__, __dir__, _lazy_names = attach(
     {
         "ASHA": "oche.algorithms.asha:ASHA",
         "CMAES": "oche.algorithms.cma_es:CMAES",
+        "CostTerm": "oche.algorithms.one_shot_cost:CostTerm",
         "Dedup": "oche.algorithms.dedup:Dedup",
         "Evolution": "oche.algorithms.evolution:Evolution",
         "Hyperband": "oche.algorithms.hyperband:Hyperband",
@@ -97,6 +124,7 @@ __getattr__, __dir__, _lazy_names = attach(
         "OptunaSampler": "oche.algorithms.optuna_sampler:OptunaSampler",
         "ParetoFront": "oche._pareto:ParetoFront",
         "ParetoLocalSearch": "oche.algorithms.pareto_local_search:ParetoLocalSearch",
+        "Perturbation": "oche.algorithms.perturbation:Perturbation",
         "Plan": "oche.algorithms.one_shot_plan:Plan",
         "Random": "oche.algorithms.random:Random",
         "RegularizedEvolution": "oche.algorithms.regularized_evolution:RegularizedEvolution",

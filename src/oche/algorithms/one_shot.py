@@ -11,8 +11,6 @@ interrupted, bit for bit on the CPU.
 from __future__ import annotations
 
 import copy
-import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,9 +20,11 @@ from torch import Tensor
 
 from oche import schemes, weightings
 from oche.algorithms.guards._guard import Watched, guards_of
+from oche.algorithms.one_shot_cost import cost_term, expected, measured
 from oche.algorithms.one_shot_pairs import check_pair
 from oche.algorithms.one_shot_picks import SOURCES, Points
 from oche.algorithms.one_shot_plan import Plan, Schedule
+from oche.algorithms.one_shot_scores import Scorer
 from oche.algorithms.one_shot_smoothing import perturbed
 from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
 from oche.algorithms.one_shot_watch import EpochWatch
@@ -138,6 +138,7 @@ class OneShot:
         self.meter = Meter()
         self._train = Stream(problem, "train", derive(seed, "batches", "train"))
         self._valid = Stream(problem, "valid", derive(seed, "batches", "valid"))
+        self.scorer = Scorer(self.net, problem, seed, self.n_scored, self.n_recalibrated)
         self._scores: list[float] = []
         self._metrics: dict[str, float] = {}
         self._ended = False
@@ -145,6 +146,13 @@ class OneShot:
         #: Weights of a network that was trained before, for mixers that learn from one.
         self.teacher: dict[str, Tensor] = {}
         self._guards = guards_of(self.plan.guards)
+        self._cost_term = cost_term(self.plan.cost)
+        if self._cost_term is not None and (not self.mixer.learns_arch or self.mixer.objective == "reward"):
+            raise ArgumentError(
+                f"cost: got {self._cost_term.kind!r} with {type(self.mixer).__name__}; allowed: mixers whose logits learn from a loss"
+            )
+        self._costs: dict[str, Any] = {}
+        self._expected: float | None = None
         self.training.keep_gradients = any(guard.needs_gradients for guard in self._guards)
         self._passes = 0.0
         self._update = 0
@@ -234,6 +242,7 @@ class OneShot:
             "scores": list(self._scores),
             "metrics": dict(self._metrics),
             "ended": self._ended,
+            "costs": dict(self._costs),
             "guards": [guard.state() for guard in self._guards],
             "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
         }
@@ -249,6 +258,8 @@ class OneShot:
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
         self.teacher = dict(state["teacher"])
+        self._costs = dict(state["costs"])
+        self._expected = self._metrics.get("expected_cost")
         for guard, saved in zip(self._guards, state["guards"], strict=True):
             guard.load(saved)
 
@@ -297,6 +308,8 @@ class OneShot:
         self._metrics = {"train_loss": record.train_loss, "lr": lr}
         if valid_loss is not None:
             self._metrics["valid_loss"] = valid_loss
+        if self._expected is not None:
+            self._metrics["expected_cost"] = self._expected
         for guard in self._guards:
             self._metrics.update(guard.metrics())
         self._ended = self._ended or stop
@@ -314,7 +327,7 @@ class OneShot:
                     watched.valid_batch = self._valid.at(step)
                     self._passes += guard.after_step(watched)
                 if ends:
-                    watched.valid_batch = self._score_batches()[0]
+                    watched.valid_batch = self.scorer.batches[0]
                     ended, passes = guard.after_epoch(watched)
                     stop, self._passes = stop or ended, self._passes + passes
         return stop
@@ -385,7 +398,19 @@ class OneShot:
                 )
         self._passes += n * self.mixer.arch_passes
         self._arch_drawn = self.net.drawn
-        return objectives[0] if n == 1 else torch.stack(objectives).mean()
+        objective = objectives[0] if n == 1 else torch.stack(objectives).mean()
+        return objective if self._cost_term is None else self._with_cost(objective, batch)
+
+    def _with_cost(self, objective: Tensor, batch: Any) -> Tensor:
+        """The objective and the expected cost of the policy, whose table is measured once and kept in the state."""
+        assert self._cost_term is not None
+        if not self._costs:
+            self._costs = measured(self.space, self._cost_term.kind, tuple(batch[0].shape[1:]))
+            first = float(expected(self._costs, self.net.policy).detach())
+            self._costs["target"] = first if self._cost_term.target is None else self._cost_term.target
+        cost = expected(self._costs, self.net.policy)
+        self._expected = float(cost.detach())
+        return self._cost_term.term(objective, cost, self._costs["target"])
 
     def _evaluated(self, model: Functional, batch: Any) -> Any:
         """The score of a batch in evaluation mode."""
@@ -423,35 +448,7 @@ class OneShot:
         self._metrics = {**self._metrics, "best_score": max(self._scores)}
 
     def _score(self, dna: DNA | None) -> tuple[float, float]:
-        """Mean validation score with shared weights, of one point or of the mixture, and the passes that it took."""
-        self.net.eval()
-        total, count, batches = 0.0, 0, self._score_batches()
-        moment = self.schedule.moment(self.training.step, self.cost)
-        passes = len(batches) / 3
-        forced = self.net.fixed({} if dna is None else dna)
-        with torch.no_grad(), building(derive(self.seed, "score")), self.net.at(self.training.step, "arch", 0, moment), forced:
-            if dna is not None and self.n_recalibrated:
-                self.net.recalibrate(self._recalibration_batches())
-                passes += len(self._recalibration_batches()) / 3
-            for batch in batches:
-                added, n = self.problem.score(self.net, batch)
-                total, count = total + float(added), count + int(n)
-        return total / count, passes
-
-    def _recalibration_batches(self) -> list[Any]:
-        if "recalibration" not in self._kept:
-            stream = self.problem.batches("train", derive(self.seed, "batches", "recalibration"), 0)
-            self._kept["recalibration"] = list(itertools.islice(stream, self.n_recalibrated))
-        return self._kept["recalibration"]
-
-    def _score_batches(self) -> list[Any]:
-        """The validation batches of every score."""
-        if "batches" not in self._kept:
-            stream = iter(self.problem.batches("valid", derive(self.seed, "batches", "score"), 0))
-            first = next(stream)
-            needed = math.ceil(self.n_scored / max(1, len(first[0]))) - 1
-            self._kept["batches"] = [first, *itertools.islice(stream, needed)]
-        return self._kept["batches"]
+        return self.scorer.score(dna, self.training.step, self.schedule.moment(self.training.step, self.cost))
 
     def _best_scored(self, n: int) -> list[DNA]:
         if not self._scores:  # the budget ended before anything could be scored

@@ -44,6 +44,7 @@ class Plan:
         lr_from, lr_to: The part of the cosine that this search runs through; for stages of a longer one.
         reserve: Share of a budget in time or passes that is kept for what follows the training.
         guards: What watches the search: names or objects of `oche.algorithms.guards`, one or a list.
+        cost: A cost term of the arch objective, such as `macs?weight=0.2`, or a `CostTerm`.
 
     Source of the defaults: the reference code of DARTS for CIFAR-10.
     """
@@ -68,6 +69,7 @@ class Plan:
     lr_to: float = 1.0
     reserve: float = 0.02
     guards: Any = None
+    cost: Any = None
 
     def __post_init__(self) -> None:
         if isinstance(self.epochs, bool) or not isinstance(self.epochs, int) or self.epochs < 1:

@@ -211,7 +211,7 @@ class Staged:
         if self.budget is None:
             return None
         share = self.stages[number].share / sum(stage.share for stage in self.stages[number:])
-        limits = {**self.budget.limits(), **{unit: left * share for unit, left in self._left(self._spent).items()}}
+        limits: dict[str, Any] = {**self.budget.limits(), **{unit: left * share for unit, left in self._left(self._spent).items()}}
         if "epochs" in limits:
             limits["epochs"] = max(limits["epochs"], 1 / self._n_train)
         return Budget(**limits)
@@ -263,7 +263,7 @@ def _cells(space: Space, multiple: float | None) -> dict[str, int]:
     if multiple is None:
         return {}
     try:
-        parameters = inspect.signature(space.program).parameters
+        parameters = inspect.signature(space.program).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return {}
     if "cells" not in parameters:

@@ -13,6 +13,7 @@ from typing import Any
 
 from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_plan import Plan
+from oche.algorithms.perturbation import Perturbation
 from oche.algorithms.staged import Limit, Stage, Staged
 from oche.errors import ArgumentError
 from oche.mixers.dirichlet import Dirichlet
@@ -21,6 +22,7 @@ from oche.mixers.entangled import Entangled
 from oche.mixers.partial_channels import PartialChannels
 from oche.mixers.sandwich import Sandwich
 from oche.mixers.skip_dropout import SkipDropout
+from oche.mixers.softmax import Softmax
 from oche.schemes.first_order import FirstOrder
 from oche.supernets.sorting import sort_channels
 
@@ -105,6 +107,22 @@ def drnas(
         make = partial(_mixed, PartialChannels(part, Dirichlet(kl), edges), settings, batch_norm)
         stages.append(Stage(make, n, carry=i > 0))
     return Staged(stages)
+
+
+def darts_pt(tune: float = 5.0, share: float = 0.5, order: str = "arch", batch_norm: str = "batch", **plan: Any) -> Perturbation:
+    """DARTS, with a result that is selected by perturbation and not by the size of logits.
+
+    Args:
+        tune: Epochs of the weights after each decision.
+        share: Of a budget, kept for the selection.
+        order: Group that moves first, `arch` or `weights`.
+        batch_norm: As in `Supernet`.
+        **plan: Settings of a `Plan`; the defaults are those of DARTS.
+
+    Source: Wang et al. 2021 (DARTS-PT). Tuning runs at a tenth of the rate, ours.
+    """
+    settings = Plan.of("darts-pt", plan)
+    return Perturbation(lambda: OneShot(Softmax(), FirstOrder(order), settings, batch_norm=batch_norm), tune, share)
 
 
 # Once-for-all: SGD with Nesterov 0.9 and decay 3e-5, no clip, cosine to 0. (axes that are open, largest candidates of each, epochs, rate,

@@ -31,6 +31,8 @@ COMMANDS = {
     "search": "search",
     "baseline": "baseline",
     "judge": "judge",
+    "diversity": "diversity",
+    "study": "study",
     "synthesize": "synthesize",
     "child": "child",
     "space": "space",

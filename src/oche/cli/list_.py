@@ -14,6 +14,7 @@ from oche.errors import unknown
 REGISTRIES = {
     "algorithms": "oche.algorithms:registry",
     "spaces": "oche.spaces:registry",
+    "environments": "oche.diversity:registry",
     "tasks": "oche.tasks:registry",
     "data": "oche.training.data:registry",
     "tables": "oche.spaces:tables",

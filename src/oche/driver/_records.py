@@ -54,6 +54,12 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
     metrics = {**_search_metrics(pick), **{k: v for k, v in feedback.metrics.items() if k not in _SIZE_METRICS}}
     size = {k: int(feedback.metrics[k]) if k in feedback.metrics else None for k in _SIZE_METRICS}
     searched = kind != "random"
+    summarize = getattr(task, "summarize", None)
+    curves = dict(feedback.curves)
+    if summarize is not None:
+        # What counts is the whole run: its archive, not its pick.
+        more, found = summarize(run.trials if searched else [pick])
+        metrics, curves = {**metrics, **more}, {**curves, **found}
     return Record(
         kind=kind,
         algorithm=algorithm,
@@ -72,7 +78,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         decisions=root.decisions(dna) if dna is not None else {},
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
-        curves={**incumbents(job, run), **feedback.curves} if searched else feedback.curves,
+        curves={**incumbents(job, run), **curves} if searched else curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
         settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run)},

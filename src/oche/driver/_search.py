@@ -14,6 +14,7 @@ from typing import Any
 
 from oche import algorithms
 from oche.driver._job import Job, algorithm_text
+from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
@@ -39,7 +40,7 @@ def search(
     seeds: int | Sequence[int] = 1,
     store: str | os.PathLike[str] | BaseStore | None = None,
     executor: Any = "serial",
-    parallel: int = 1,
+    parallel: int | None = None,
     *,
     workers: int | None = None,
     threads: int = 1,
@@ -64,7 +65,8 @@ def search(
         seeds: A count, or a list of seeds.
         store: A file, a database URL or a store. A search that the store knows goes on where it was.
         executor: `serial`, `processes` or `ray`, or an executor.
-        parallel: Proposals of one run in flight. The number of workers changes no result; this does, and is recorded.
+        parallel: Proposals of one run in flight. The number of workers changes no result; this does, and is recorded. None: 1, or as many
+            as the task evaluates side by side (environments).
         workers: Worker processes; by default one per processor.
         threads: Threads per trial; recorded, since results are equal bit for bit at equal threads only.
         limits: Seconds and memory per trial, see `oche.loop.Limits`.
@@ -116,6 +118,8 @@ def search(
     if not shares_weights:
         make = _Informed(make, job)
         make()  # what does not fit the task is refused before anything is opened
+    in_flight: int = parallel if parallel is not None else getattr(job.task, "lot", 1)
+    pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
     with _opened(store) as opened:
         _check_name(opened, name, job.space.root)
         job.known = known_trials(warm_start, job.space, opened, name)
@@ -125,7 +129,7 @@ def search(
             settings = job.identity(algorithm_text(algorithm), "search")
             if policy is not None:
                 settings["early_stopping"] = repr(policy)
-            plan = Plan(seed, budget, settings, name, parallel, order, threads)
+            plan = Plan(seed, budget, settings, name, in_flight, order, threads)
             record = recorder(job, algorithm, plan, policy=early_stopping)
             if shares_weights:
                 log = plan.open(WeightSharingRun.kind, opened)
@@ -134,12 +138,13 @@ def search(
             else:
                 algorithm_now = job.help(job.flow.search(make))
                 log = plan.open(AskTellRun.kind, opened)
-                sampling = _sampling(job.task, seed, parallel, workers)
+                sampling = _sampling(job.task, seed, in_flight, workers) | _together(job.task, in_flight, pool.workers)
+                if opened is not None and hasattr(algorithm_now, "boundary"):
+                    sampling["directory"] = opened.checkpoint_dir(plan.id) if opened.files is not None else None
                 watcher = Watcher(policy)
                 if getattr(algorithm_now, "multi_fidelity", False) and opened is not None and opened.files is not None:
                     watcher.folder = opened.checkpoint_dir(plan.id)
                 runs.append(AskTellRun(job.space, algorithm_now, plan, log, make_record=record, watcher=watcher, **sampling))
-        pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
         shared = partial(job.flow.search, make) if shares_weights and job.flow.name != "joint" else algorithm
         bench = Workbench(job.space, job.task, shared if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
@@ -152,6 +157,7 @@ def baseline(
     task: Any,
     n: int | str = 8,
     *,
+    members: Sequence[Any] | None = None,
     seed: int = 0,
     store: str | os.PathLike[str] | BaseStore | None = None,
     executor: Any = "serial",
@@ -170,6 +176,7 @@ def baseline(
         program: As in `search`; give the very same one.
         task: As in `search`.
         n: How many members; or `all`, the exact distribution over the whole space, where the task knows it (tables).
+        members: Points of the space, given instead of drawn: DNA, or the numbers of one; `n` is not read then.
         seed: Root of the draws and trainings.
         store, executor, workers, threads, limits, name, progress, constraint, arguments: As in `search`.
         parallel: Members in flight; None: all of them, since they do not depend on each other.
@@ -177,6 +184,8 @@ def baseline(
     Source: Yang et al. 2020, section 2; 8 members are theirs.
     """
     job = Job(program, task, None, arguments, constraint)
+    given = None if members is None else as_members(members, job.space)
+    n = n if given is None else len(given)
     if n == "all":
         if job.constraint is not None:
             raise ArgumentError("baseline n='all': got a constraint; allowed: the whole space only; give a number of members")
@@ -187,7 +196,9 @@ def baseline(
         _check_name(opened, name, job.space.root)
         settings = job.identity("random", "baseline")
         plan = Plan(seed, Budget(trials=n), settings, name, parallel or n, "ask", threads)
-        make = as_factory("random")
+        make = as_factory("random") if given is None else lambda: Members(given)
+        if given is not None:
+            settings["members"] = [list(dna.flat) for dna in given]
         run = AskTellRun(
             job.space,
             constrained(make(), job.constraint),
@@ -208,6 +219,11 @@ def _sampling(task: Any, seed: int, parallel: int, workers: int | None) -> dict[
         return {}
     bundle = max(1, parallel // (workers or 1))
     return {"mode": "samples", "pool": task.pool(seed), "history": getattr(task, "history", False), "bundle": bundle}
+
+
+def _together(task: Any, parallel: int, workers: int) -> dict[str, Any]:
+    """How a run on an environment differs: what waits is evaluated side by side, spread over the workers."""
+    return {"together": True, "bundle": -(-parallel // workers)} if hasattr(task, "evaluate_many") else {}
 
 
 class _Informed:

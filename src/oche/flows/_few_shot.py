@@ -6,6 +6,7 @@ weights in different directions no longer spoil each other's estimate.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -117,16 +118,17 @@ class FewShot:
             "resplit": self.resplit or None,
         }
 
+    @staticmethod
+    def _parts(groups: int | str, candidates: int) -> int:
+        return candidates if groups == ALL else int(groups)
+
     def leaves(self, candidates: int = 2) -> int:
         """Last nodes, if no limit holds.
 
         Args:
             candidates: Of a choice that is split into `all`.
         """
-        found = 1
-        for _, groups in self.splits:
-            found *= candidates if groups == ALL else groups
-        return found
+        return math.prod(self._parts(groups, candidates) for _, groups in self.splits)
 
     def trained_epochs(self, final_epochs: int, candidates: int = 2) -> int:
         """Epochs that all supernets are trained together, if no limit holds.
@@ -138,7 +140,7 @@ class FewShot:
         nodes, before, total = 1, 0, 0
         for epoch, groups in self.splits:
             total += nodes * (epoch - before)
-            before, nodes = epoch, nodes * (candidates if groups == ALL else groups)
+            before, nodes = epoch, nodes * self._parts(groups, candidates)
         return total + nodes * final_epochs
 
     def search(self, make: Callable[[], Any]) -> Any:
@@ -162,8 +164,10 @@ def as_splits(splits: Any) -> list[tuple[int, int | str]]:
     allowed = "allowed: pairs of an epoch and a number of groups from 2 or 'all', as text '15:2,30:2'"
     if isinstance(splits, str):
         splits = [part.split(":") for part in splits.split(",") if part.strip()]
+    if not isinstance(splits, Sequence):
+        raise ArgumentError(f"flow few-shot, splits: got {splits!r}; {allowed}")
     found: list[tuple[int, int | str]] = []
-    for pair in splits if isinstance(splits, Sequence) else [None]:
+    for pair in splits:
         try:
             epoch, groups = pair
             parsed = (int(epoch), ALL if groups == ALL else int(groups))

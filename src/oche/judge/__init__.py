@@ -59,6 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "shortcomings": "oche.judge._missing:shortcomings",
         "signed_rank_p": "oche.judge._ranking:signed_rank_p",
         "smallest_p": "oche.judge._permutation:smallest_p",
+        "study_page": "oche.judge._study_page:study_page",
         "synthesis_page": "oche.judge._synthesis:synthesis_page",
         "space_study": "oche.judge._rank_studies:space_study",
         "spreads": "oche.judge._plan:spreads",

@@ -47,6 +47,7 @@ class FrontRow:
         algorithm: What is judged.
         objectives: Direction of each objective.
         reference: The reference point, in the units of the objectives.
+        best: Best value of each objective in any front of the task: the corner opposite to the reference.
         volume: Test of the hypervolumes, as shares of the box between the reference and the best values.
         attained_m: Volume that at least half of the method's runs attain, as a share of the same box.
         attained_r: The same of random search.
@@ -64,6 +65,7 @@ class FrontRow:
     algorithm: str
     objectives: dict[str, str]
     reference: dict[str, float]
+    best: dict[str, float]
     volume: Row
     attained_m: float
     attained_r: float
@@ -212,6 +214,7 @@ def _row(
         algorithm=group.label,
         objectives=objectives,
         reference=dict(zip(names, map(float, signs * scale[0]), strict=True)),
+        best=dict(zip(names, map(float, signs * (scale[0] + scale[1])), strict=True)),
         volume=row,
         attained_m=volumes[0],
         attained_r=volumes[1],

@@ -177,6 +177,8 @@ def _entries(
     judged = [*randoms, *searches]
     for task in dict.fromkeys(g.first.task for g in judged):
         for group in (g for g in judged if g.first.task == task):
+            if not group.done:
+                continue  # nothing to describe; the warnings name it
             if len(group.done) == 1:
                 entries.append(single_entry(group))
                 continue

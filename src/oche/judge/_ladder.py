@@ -78,6 +78,7 @@ class Ladder:
         arch_high: Upper end.
         rest_share: What is left: interaction and noise.
         unit: Unit of the results.
+        values: The results, `(architectures, rungs)`.
     """
 
     rungs: tuple[Rung, ...]
@@ -90,6 +91,7 @@ class Ladder:
     arch_high: float
     rest_share: float
     unit: str
+    values: tuple[tuple[float, ...], ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -152,6 +154,7 @@ def ladder(values: Mapping[str, Sequence[float]], *, alpha: float = 0.05, seed: 
         )
     return Ladder(
         tuple(rungs), count, protocol, float(low[0]), float(high[0]), arch, float(low[1]), float(high[1]), rest, unit,
+        tuple(tuple(map(float, row)) for row in table),
     )  # fmt: skip
 
 

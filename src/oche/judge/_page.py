@@ -9,14 +9,17 @@ from markupsafe import Markup
 
 from oche import __version__
 from oche.judge import _numbers as numbers
+from oche.judge._anytime import is_incumbent
 from oche.judge._cell_graph import program_picture
 from oche.judge._comparable import flatten
 from oche.judge._curve_plot import curve_names, curve_plot
 from oche.judge._entries import NOT_RUN, Entry
-from oche.judge._forest_plot import forest_plot
+from oche.judge._forest import forest_plot
 from oche.judge._grouping import Group, dataset_name
+from oche.judge._page_figures import anytime_parts, area_lines, checklist_part, pooled_lines, ranking_part
+from oche.judge._page_studies import front_parts, study_parts
 from oche.judge._row import Row
-from oche.judge._scatter_plot import scatter_plot
+from oche.judge._scatter import scatter_plot
 from oche.judge._sentences import headline
 from oche.judge._strip_plot import strip_plot
 from oche.judge._svg import COLORS
@@ -80,6 +83,14 @@ def page(report: Report) -> str:
         hidden=len(strips) - _STRIPS if len(strips) > _STRIPS else 0,
         curves=_curves(report, colors),
         legend=[(name, f"s{c}") for name, c in colors.items()][:COLORS],
+        ranking=ranking_part(report),
+        pooled=pooled_lines(report),
+        anytime=anytime_parts(report, colors),
+        areas=area_lines(report),
+        fronts=front_parts(report, colors),
+        studies=study_parts(report.to_json()["studies"]),
+        checks=checklist_part(report),
+        declared=_declared(report),
         programs=_programs(report),
         costs=_costs(report),
         protocols=[(task, p["hash"], _fields(p["protocol"])) for task, p in report.protocols.items()],
@@ -89,6 +100,11 @@ def page(report: Report) -> str:
         details=[_detail(r, several=_several(report)) for r in report.rows],
         number=numbers.number,
     )
+
+
+def _declared(report: Report) -> dict[str, Any] | None:
+    found = report.declared
+    return None if found is None else {"name": found.name, "hash": found.hash[:12], "fields": _fields(found.to_json())}
 
 
 def _fields(protocol: Mapping[str, Any]) -> dict[str, str]:
@@ -173,7 +189,9 @@ def _curves(report: Report, colors: dict[str, int]) -> list[tuple[str, Markup]]:
     found = []
     for task in dict.fromkeys(g.first.task for g in report.groups):
         groups = [g for g in report.groups if g.first.task == task and g.role != "baseline"]
-        names = curve_names(groups)[:_CURVES]
+        # Incumbents have pictures of their own, with their intervals.
+        drawn = any(a.task == task for a in report.anytime)
+        names = [n for n in curve_names(groups) if not (drawn and is_incumbent(n))][:_CURVES]
         found += [(f"{name}, {dataset_name(groups[0].first)}", curve_plot(groups, name, colors)) for name in names]
     return found[: 4 * _CURVES]
 

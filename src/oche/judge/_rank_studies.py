@@ -71,6 +71,7 @@ class RankStudy:
         arch_sd: Standard deviation over architectures.
         ceiling: Tau that two noisy measurements of equal truth would have, about `2/pi asin(icc)`.
         null_sd: Standard deviation of tau if there were no relation at all.
+        values: The results, `(architectures, conditions)`.
     """
 
     vary: str
@@ -82,6 +83,7 @@ class RankStudy:
     arch_sd: float
     ceiling: float
     null_sd: float
+    values: tuple[tuple[float, ...], ...] = ()
 
     @property
     def tau(self) -> float:
@@ -159,6 +161,7 @@ def rank_study(values: Mapping[str, Sequence[float]], *, vary: str = "train_seed
         arch_sd=math.sqrt(max(0.0, (between - within) / conditions)),
         ceiling=2 / math.pi * math.asin(min(1.0, max(-1.0, icc))) if math.isfinite(icc) else math.nan,
         null_sd=math.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1))),
+        values=tuple(tuple(map(float, row)) for row in table),
     )
 
 
@@ -221,12 +224,14 @@ class SpaceStudy:
         mann_whitney_p: Two-sided p of Mann and Whitney, of any shift.
         quantiles: Share to (value of the first, value of the second).
         extremes: Smallest and largest of the first and of the second: (low, high, low, high).
+        values: Results of the first and of the second, ascending.
     """
 
     row: Row
     mann_whitney_p: float
     quantiles: tuple[tuple[float, float, float], ...]
     extremes: tuple[float, float, float, float]
+    values: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     def to_json(self) -> dict[str, Any]:
         """All fields."""
@@ -236,6 +241,7 @@ class SpaceStudy:
             "mann_whitney_p": self.mann_whitney_p,
             "quantiles": [list(q) for q in self.quantiles],
             "range": list(self.extremes),
+            "values": [list(v) for v in self.values],
         }
 
 
@@ -256,7 +262,8 @@ def space_study(first: Sequence[float], second: Sequence[float], *, alpha: float
     found: Any = stats.mannwhitneyu(a.array, b.array, alternative="two-sided")
     shares = (0.05, 0.25, 0.5, 0.75, 0.95)
     quantiles = tuple((q, float(np.quantile(a.array, q)), float(np.quantile(b.array, q))) for q in shares)
-    return SpaceStudy(row, float(found.pvalue), quantiles, (a.values[0], a.values[-1], b.values[0], b.values[-1]))
+    extremes = (a.values[0], a.values[-1], b.values[0], b.values[-1])
+    return SpaceStudy(row, float(found.pvalue), quantiles, extremes, (tuple(a.values), tuple(b.values)))
 
 
 def _table(values: Mapping[str, Sequence[float]], vary: str) -> tuple[np.ndarray, list[str]]:

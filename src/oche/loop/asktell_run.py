@@ -13,22 +13,25 @@ import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oche import seeds
 from oche.errors import ArgumentError, BudgetError, ResumeError
+from oche.files import file_digest
 from oche.loop.contracts import AskTell, Cost, DrawItem, Feedback, Proposal
 from oche.loop.executors.base import Outcome
-from oche.loop.messages import Draw, Evaluate, Report
+from oche.loop.messages import Draw, Evaluate, EvaluateMany, Report
 from oche.loop.rows import dna_text, feedback_of, proposal_of, proposal_row, trial_row
 from oche.loop.run import MakeRecord, Observer, Plan, Run, Trial, Work, feedback_from
 from oche.loop.watcher import Watcher
+from oche.loop.workbench import load_state, save_state
 from oche.program import Space
 from oche.store.log import NullLog, RunLog
 from oche.store.record import Record
-from oche.store.rows import MeasureRow, ProposalRow, TrialRow
+from oche.store.rows import CheckpointRow, MeasureRow, ProposalRow, TrialRow
 
 logger = logging.getLogger("oche.loop")
 
@@ -47,8 +50,12 @@ class AskTellRun(Run):
             algorithm's own `outcome()`.
         pool: With `samples`: which samples these are, see `SamplingTask.pool`.
         history: With `samples`: whether the task wants the earlier samples of a point (to tell duplicates).
-        bundle: With `samples`: proposals per message, at most. It changes no result.
+        bundle: With `samples` and `together`: proposals per message, at most. It changes no result.
         watcher: Early stopping and files of evaluations; None: no early stopping.
+        together: Evaluate waiting proposals side by side, by `EvaluateMany`.
+        directory: Folder of checkpoint files for an algorithm whose state is large: one with a `boundary` (a name after the tells at
+            which its state should be written, else None), `checkpoint()` and `load_checkpoint()`. None: its state goes where that of
+            all others goes.
         make_record: See `MakeRecord`.
         observer: See `Observer`.
 
@@ -71,6 +78,8 @@ class AskTellRun(Run):
         history: bool = False,
         bundle: int = 1,
         watcher: Watcher | None = None,
+        together: bool = False,
+        directory: Path | None = None,
         make_record: MakeRecord | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -93,7 +102,8 @@ class AskTellRun(Run):
         self._in_flight = 0
         self._over = False
         self._waits = False
-        self._pool, self._history, self._bundle = pool, history, bundle
+        self._pool, self._history, self._bundle, self._together = pool, history, bundle, together
+        self.directory = directory if hasattr(algorithm, "boundary") else None
         self._pooled = log.sample_counts(pool) if mode == "samples" else {}
         self._samples_out = 0
         self._todo: deque[Trial] = deque()
@@ -122,11 +132,44 @@ class AskTellRun(Run):
 
     def _resume(self) -> None:
         row = self.log.saved.run
-        if row.state is None:
+        if self.directory is not None and self.log.saved.checkpoints:
+            self._load_checkpoint(self.log.saved.checkpoints[-1])
+            return
+        if row.state is None or self.directory is not None:
             self._restore(0, 0)
             return
         self.algorithm.load(json.loads(row.state))
         self._restore(row.state_asked, row.state_told)
+
+    def _load_checkpoint(self, row: CheckpointRow) -> None:
+        assert self.directory is not None
+        path = self.directory / Path(row.path).name
+        if not path.exists() or file_digest(path) != row.sha256:
+            what = "a changed file" if path.exists() else "no file"
+            raise ResumeError(
+                f"run {self.id}: got {what} {str(path)!r}; allowed: the checkpoint of boundary {row.boundary!r} as it was written; "
+                "put it back or start a new run"
+            )
+        self.algorithm.load_checkpoint(load_state(str(path)))  # type: ignore[attr-defined] - what such algorithms add
+        self._restore(json.loads(row.state)["asked"], row.step)
+
+    def _save_checkpoint(self) -> None:
+        """Write the state of an algorithm that has reached a boundary, once nothing is out."""
+        if self.directory is None or self._in_flight:
+            return
+        boundary = self.algorithm.boundary  # type: ignore[attr-defined] - what such algorithms add
+        if boundary is None:
+            return
+        path = self.directory / f"told-{self.told:09d}.pt"
+        sha = save_state(self.algorithm.checkpoint(), str(path))  # type: ignore[attr-defined]
+        self.notify("checkpoint-file")
+        state = json.dumps({"asked": len(self._proposals)})
+        self.log.checkpointed(CheckpointRow(self.told, boundary, f"{self.id}/{path.name}", sha, state))
+        # A kill before the row was written leaves a file that no row names; it goes with the older ones.
+        for other in self.directory.iterdir():
+            if other.name.lstrip(".").startswith("told-") and other != path:
+                other.unlink(missing_ok=True)
+        self.notify("checkpoint")
 
     def _restore(self, asked: int, told: int) -> None:
         """Take over the first `asked` proposals and `told` tells as they are; what follows them is replayed by `_pump`."""
@@ -156,6 +199,8 @@ class AskTellRun(Run):
             self._arrived.append(trial)
 
     def _snapshot(self) -> Mapping[str, Any] | None:
+        if self.directory is not None:
+            return None
         # While the log is replayed the algorithm is behind it, and its state does not belong to the log's end.
         return self.algorithm.state() if self.told == self.log.run.told and len(self._proposals) == self.log.run.asked else None
 
@@ -183,7 +228,7 @@ class AskTellRun(Run):
             return
         self._rng.bit_generator.state = seeds.generator(self.seed, "ask", number).bit_generator.state
         got = self.algorithm.ask(1)
-        if not got and logged is None:
+        if not got and (logged is None or (self._in_flight and logged.seen > self.told)):
             # With proposals out, one of them may open the way for more.
             self._over = not self._in_flight
             self._waits = not self._over
@@ -286,8 +331,12 @@ class AskTellRun(Run):
         proposal, feedback = trial.proposal.id, trial.feedback
         self._count(trial)
         self.algorithm.tell([(proposal, feedback)])
+        if feedback.observations is not None:
+            # The algorithm has them; all trials stay in memory.
+            trial.feedback = feedback = replace(feedback, observations=None)
         row = self._stored.pop((proposal, trial.replicate), None) if self._stored else None
         if row is not None and row.told is not None:
+            self._save_checkpoint()
             return
         self._store_samples(trial)
         if not self.log.keeps:
@@ -301,6 +350,7 @@ class AskTellRun(Run):
         if self.watcher.untidy:
             self.log.flush()
             self.watcher.tidy()
+        self._save_checkpoint()
         self.notify("told")
 
     def _count(self, trial: Trial) -> None:
@@ -355,6 +405,8 @@ class AskTellRun(Run):
             return None
         if self._todo and self.mode == "samples":
             return self._draw()
+        if self._todo and self._together and self.mode == "search":
+            return self._many()
         if self._todo:
             trial = self._todo.popleft()
             if self.mode == "baseline":
@@ -383,13 +435,19 @@ class AskTellRun(Run):
             items.append(DrawItem(proposal.id, proposal.dna, self.seed, first, proposal.count, need, have))
         return Work(Draw(tuple(items)), True, trials[0], trials)
 
+    def _many(self) -> Work:
+        """One message for as many waiting evaluations as a bundle holds."""
+        trials = tuple(self._todo.popleft() for _ in range(min(self._bundle, len(self._todo))))
+        observe = bool(getattr(self.algorithm, "uses_observations", False))
+        return Work(EvaluateMany(tuple(t.dna for t in trials), tuple(t.seed for t in trials), observe), True, trials[0], trials)
+
     def _drawn(self, work: Work, outcome: Outcome) -> None:
         seconds, cpu = outcome.seconds / len(work.trials), outcome.cpu_seconds / len(work.trials)
         for number, trial in enumerate(work.trials):
             value = None if outcome.failure is not None else outcome.value[number]
             feedback = feedback_from(replace(outcome, value=value, seconds=seconds, cpu_seconds=cpu))
             if feedback.status == "failed":
-                logger.warning("run %s: samples of proposal %d failed: %s", self.id, trial.proposal.id, feedback.reason)
+                logger.warning("run %s: proposal %d failed: %s", self.id, trial.proposal.id, feedback.reason)
             self.take(trial, feedback)
 
     def _store_samples(self, trial: Trial) -> None:

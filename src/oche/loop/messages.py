@@ -19,6 +19,21 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class EvaluateMany:
+    """Get the search signals of several DNAs side by side.
+
+    Args:
+        dnas: The points.
+        seeds: A seed for each.
+        observe: Whether the algorithm learns from observations; a task may leave them out if not.
+    """
+
+    dnas: tuple[DNA, ...]
+    seeds: tuple[int, ...]
+    observe: bool
+
+
+@dataclass(frozen=True)
 class Report:
     """Get the final result of a DNA."""
 

@@ -18,7 +18,7 @@ from oche import seeds
 from oche.errors import ArgumentError, FeedbackError, ResumeError, SkipTrial
 from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.loop.messages import Advance, Advanced, Draw, Evaluate, Propose, Report
+from oche.loop.messages import Advance, Advanced, Draw, Evaluate, EvaluateMany, Propose, Report
 from oche.loop.registry import load
 from oche.loop.reports import Reports
 from oche.loop.watcher import takes_reports
@@ -61,7 +61,7 @@ class _Copy:
 
 
 class Workbench:
-    """Answers `Evaluate`, `Report`, `Draw`, `Advance` and `Propose`.
+    """Answers `Evaluate`, `EvaluateMany`, `Report`, `Draw`, `Advance` and `Propose`.
 
     Args:
         space: The space.
@@ -98,6 +98,8 @@ class Workbench:
                 return self._try(message)
             except SkipTrial as error:
                 return skipped(error)
+        if isinstance(message, EvaluateMany):
+            return [as_feedback(f) for f in self.task.evaluate_many(self.space, message.dnas, message.seeds, message.observe)]
         if isinstance(message, Draw):
             return [as_feedback(f) for f in self.task.draw(self.space, message.items)]
         if isinstance(message, Advance):

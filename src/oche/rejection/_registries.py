@@ -18,6 +18,7 @@ allocations.register("banded", "oche.rejection._banded:Banded", "only queries wh
 allocations.register("thompson", "oche.rejection._thompson:Thompson", "largest gain per token under pass rates drawn from posteriors")
 
 samplers.register("bernoulli", "oche.rejection._bernoulli:Bernoulli", "right with a known probability per query; no model")
+samplers.register("tiny", "oche.rejection._tiny:Tiny", "a small transformer that adds numbers; pass rates known exactly")
 samplers.register("replay", "oche.rejection._replay:Replay", "responses that were stored before")
 
 

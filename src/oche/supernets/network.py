@@ -146,7 +146,7 @@ class Supernet(nn.Module):
             gate = drawn.gates.get(key, Gate())
             if key in decided:
                 drawn.gates[key] = forced(row, self._fixed.get(key))
-            elif gate.weights is not None and key in self._multipliers:
+            elif key in self._multipliers and (gate.weights is not None or gate.active is None):
                 drawn.gates[key] = Gate(self._multipliers[key], gate.active)
             elif gate.weights is not None and self.weighting is not None:
                 rows = gate.weights if gate.weights.dim() == 2 else gate.weights[None]

@@ -331,7 +331,7 @@ class Policy(nn.Module):
         return float(p[c]) * self._best(pick.slots[0][c], decisions)
 
     def _best_set(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
-        own = self._decidable(row) if row.trained else np.ones(pick.n)
+        own = self._decidable(row)
         inside: list[dict[str, Any]] = [{} for _ in range(pick.n)]
         scores = [own[c] * self._best(pick.slots[0][c], inside[c]) for c in range(pick.n)]
         order = sorted(range(pick.n), key=lambda c: -scores[c])[: pick.k]  # sorted() is stable: ties keep the lower index first
@@ -351,10 +351,12 @@ class Policy(nn.Module):
         return score
 
     def _decidable(self, row: Row) -> np.ndarray:
-        """Scores of all candidates, of which those that can be decided are kept."""
-        logits = self.logits(row.key).detach().double().cpu()
-        scores = torch.softmax(logits, -1) if self.score is None else self.score(logits)
-        p = scores.numpy()[..., list(row.allowed)]
+        """Scores of all candidates, of which those that can be decided are kept; ones without logits."""
+        p = np.ones((*row.shape[:-1], len(row.allowed)))
+        if row.key in self._names:
+            logits = self.logits(row.key).detach().double().cpu()
+            scores = torch.softmax(logits, -1) if self.score is None else self.score(logits)
+            p = scores.numpy()[..., list(row.allowed)]
         kept = [row.labels[i] not in self._excluded and (row.key, row.labels[i]) not in self._excluded for i in row.allowed]
         return p * kept if sum(kept) >= (row.k if row.distinct else 1) else p
 

@@ -6,9 +6,8 @@ At strength 1 the largest multiplier is exactly 1, equal probabilities give 1 fo
 search every candidate gets its full gradient, where plain probabilities give it 1/n of it. The price: the multipliers sum to
 1 + n (1 - max w) instead of 1, so that the scale of what is mixed shrinks as the search sharpens; `normalize` divides that out.
 
-In our experiments it trains the shared network better, and it does not choose capable candidates more often; plain probabilities are the
-default everywhere. Source: Hundt et al. 2019 (sharpDARTS). Their text wants no gradient through the maximum, their code lets it pass;
-published results are of the code.
+It is an option to be tested, not an improvement: plain probabilities are the default everywhere. Source: Hundt et al. 2019 (sharpDARTS).
+Their text wants no gradient through the maximum, their code lets it pass; published results are of the code.
 """
 
 from __future__ import annotations

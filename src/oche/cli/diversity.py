@@ -1,0 +1,154 @@
+"""`oche diversity`: a policy search on an environment, beside others at equal cost, with verdicts on coverage and rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oche.cli import _compose as compose
+from oche.cli import _options as option
+from oche.cli._output import Output
+from oche.errors import ArgumentError, JudgeError, TrainingError
+
+_SHOWN = ("coverage", "coverage_all", "uniformity", "reward_mean", "zones_found", "rewarding_cells")
+_JUDGED = {"coverage": "%", "reward_mean": ""}
+
+
+def command(
+    algorithm: Annotated[str, typer.Argument(help="Name and settings, e.g. stax or 'taxons?selection=coin' ('oche list algorithms').")],
+    env: Annotated[str, typer.Option("--env", help="Name and settings, e.g. 'redundant-arm?frames=5' ('oche list environments').")],
+    budget: Annotated[str, typer.Option("--budget", help="Evaluations of each run, e.g. 30000 or trials=30000.")] = "5000",
+    seeds: option.Seeds = "1",
+    against: Annotated[str, typer.Option("--against", help="Algorithms to compare with, at the same budget; '' for none.")] = "random",
+    out: option.Out = None,
+    store: option.StoreText = None,
+    executor: option.ExecutorText = "serial",
+    as_json: option.Json = False,
+    quiet: option.Quiet = False,
+) -> None:
+    """Search policies, and judge how much of the behavior space and of the rewards was found.
+
+    With --out or --store the same command goes on where it was stopped.
+
+    Example: oche diversity stax --env redundant-arm --budget 30000 --seeds 5 --against random,novelty-search,stax-untrained --out out/
+    """
+    import oche
+    from oche.cli import _results as results
+    from oche.cli.search import random_seeds
+
+    output = Output(as_json, quiet)
+    task = oche.diversity.environment(env)
+    limit = compose.budget(budget if "=" in budget else f"trials={budget}")
+    chosen = [compose.algorithm(text) for text in _texts(algorithm, against)]
+    wanted = compose.seeds(seeds)
+    numbers = list(range(wanted)) if isinstance(wanted, int) else wanted
+    if out is not None:
+        results.prepare(out)
+        store = store or str(out / "runs.db")
+    arms: dict[str, list[Any]] = {text: [] for text in chosen}
+    for text in chosen:
+        # More seeds of what is cheap, where the verdict would not be possible with so few.
+        used = random_seeds(numbers, tests=len(chosen)) if text == "random" else numbers
+        # One seed after the other: all trials of a run stay in memory, with their genomes.
+        for seed in used:
+            runs = oche.search(
+                task.space, text, task, budget=limit, seeds=[seed], store=store, name=f"{env} {text}", progress=not quiet,
+                **compose.executor(executor),
+            )  # fmt: skip
+            arms[text] += runs.records
+            output.say(_line(runs.records[0], text, seed))
+    _finish(output, arms, out)
+
+
+def _texts(algorithm: str, against: str) -> list[str]:
+    """All algorithms, the judged one first, each once."""
+    others = [part.strip() for part in against.split(",") if part.strip()]
+    found = list(dict.fromkeys([algorithm, *others]))
+    if len(found) != len(others) + 1:
+        raise ArgumentError(f"--against: got {against!r}; allowed: different algorithms, none of them {algorithm!r} itself")
+    return found
+
+
+def _line(record: Any, text: str, seed: int) -> str:
+    if record.status != "done":
+        return f"{text}, seed {seed}: failed: {record.reason}"
+    m = record.metrics
+    reward = f"mean reward {m['reward_mean']:.3f} in {m['zones_found']:.0f} zones" if m.get("zones_found") else "no reward found"
+    return f"{text}, seed {seed}: coverage {m['coverage']:.2f} %, {reward}"
+
+
+def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None) -> None:
+    """Write, judge, print.
+
+    Raises:
+        TrainingError: a run failed; records are written all the same.
+    """
+    from oche.cli import _results as results
+    from oche.cli.judge import judge, save
+
+    files: dict[str, str] = {}
+    chosen, records = list(arms), [record for arm in arms.values() for record in arm]
+    if out is not None:
+        files["records"] = str(results.write_records(out, records))
+    failed = [r for r in records if r.status != "done"]
+    if failed:
+        raise TrainingError(
+            f"diversity: got {len(failed)} failed of {len(records)} runs; the first, {failed[0].algorithm}: {failed[0].reason}"
+        )
+    rows = {text: _means(arm) for text, arm in arms.items()}
+    output.table(("algorithm", "runs", *_SHOWN), [_cells(text, len(arms[text]), rows[text]) for text in chosen], title="means over runs")
+    reports: dict[str, Any] = {}
+    said: list[str] = []
+    for metric, unit in _JUDGED.items():
+        judged = [replace(r, metric=metric, unit=unit, id="") for r in records]
+        if all(r.value == judged[0].value for r in judged):
+            said.append(
+                f"{metric}: {judged[0].value:g} in every run, nothing to judge" + (": no reward found" if not judged[0].value else "")
+            )
+            continue
+        try:
+            reports[metric] = judge(list(judged))
+        except JudgeError as error:
+            said.append(f"{metric}: no verdict: {error}")
+            continue
+        said.append(f"{metric}: {' '.join(reports[metric].verdict)}")
+        if out is not None:
+            save(reports[metric], out if metric == "coverage" else out / metric)
+            files[f"report of {metric}"] = str((out if metric == "coverage" else out / metric) / "report.html")
+    pairs = [line for metric in _JUDGED for other in chosen[1:] if (line := _pair(metric, chosen[0], other, arms))]
+    found = {
+        "means": rows,
+        "reports": {metric: report.to_json() for metric, report in reports.items()},
+        "pairs": pairs,
+        "files": files,
+    }
+    text = "\n".join([*said, *(p["text"] for p in pairs), *(f"{what}: {path}" for what, path in files.items())])
+    output.result(found, text, said[0] if said else text)
+
+
+def _means(arm: Sequence[Any]) -> dict[str, float]:
+    """Means of all metrics that every run of an arm has, and of how many evaluations the first reward took where all found one."""
+    shared = set.intersection(*(set(r.metrics) for r in arm))
+    return {name: sum(r.metrics[name] for r in arm) / len(arm) for name in sorted(shared)}
+
+
+def _cells(text: str, n: int, means: dict[str, float]) -> list[str]:
+    return [text, str(n), *(f"{means[name]:.3f}" if name in means else "–" for name in _SHOWN)]
+
+
+def _pair(metric: str, first: str, other: str, arms: dict[str, list[Any]]) -> dict[str, Any] | None:
+    """The judged algorithm against one other; None with fewer than two runs or without any spread."""
+    import oche
+
+    values = [[r.metrics[metric] for r in arms[text]] for text in (first, other)]
+    if min(map(len, values)) < 2 or len({v for part in values for v in part}) == 1:
+        return None
+    row = oche.judge.compare(search=values[0], random=values[1], scale="points")
+    change = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
+    text = f"{metric}, {first} against {other}: {change}, p = {row.p:.3g}, not corrected for several comparisons: {row.verdict}"
+    return {"metric": metric, "against": other, "difference": row.difference, "low": row.difference_low, "high": row.difference_high,
+            "p": row.p, "verdict": str(row.verdict), "text": text}  # fmt: skip

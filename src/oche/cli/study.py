@@ -1,0 +1,102 @@
+"""`oche study`: what protocol, seed, depth, budget and the space are worth, apart from any search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oche.cli import _compose as compose
+from oche.cli import _options as option
+from oche.cli._output import Output
+from oche.errors import ArgumentError
+
+command = typer.Typer(no_args_is_help=True, help="Train random members alike but for one thing: ladder, rank, space.")
+
+Members = Annotated[int, typer.Option("--members", "-n", help="How many random members.", min=2)]
+Seed = Annotated[int, typer.Option("--seed", help="Root of draws and trainings.", min=0)]
+Rungs = Annotated[list[str], typer.Option("--rung", help="NAME:key=value,... added to the rung before; repeatable, in order.")]
+Variants = Annotated[
+    list[str], typer.Option("--variant", help="NAME:op+op for an operation set, NAME:cells=2 for a macro variant; repeatable.")
+]
+
+
+@command.command("ladder")
+def ladder_command(
+    program: option.Program, rung: Rungs, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
+    data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
+    executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
+    as_json: option.Json = False, quiet: option.Quiet = False,
+) -> None:  # fmt: skip
+    """The same members under one training protocol after the other.
+
+    Example: oche study ladder nasbench201 --data digits --rung 'smooth:label_smoothing=0.1' --rung 'longer:epochs=12' --out out/
+    """
+    rungs = {key: compose.settings(value, "--rung") for key, value in _named(rung, "--rung")}
+    _run("ladder", locals(), rungs=rungs)
+
+
+@command.command("rank")
+def rank_command(
+    program: option.Program,
+    vary: Annotated[str, typer.Option("--vary", help="seed, depth, budget, or a field of the recipe or program.")] = "seed",
+    values: Annotated[str, typer.Option("--values", help="Two or more, e.g. 0,1.")] = "0,1",
+    members: Members = 24, seed: Seed = 0, task: option.TaskText = None,
+    data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
+    executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
+    as_json: option.Json = False, quiet: option.Quiet = False,
+) -> None:  # fmt: skip
+    """The same members under several seeds, depths or budgets: do ranks survive?
+
+    Example: oche study rank nasbench201 --data digits --vary budget --values 3,6 --store runs.db --out out/
+    """
+    found = [compose.settings(f"v={v}", "--values")["v"] for v in values.split(",") if v.strip()]
+    _run("rank_study", locals(), vary=vary, values=found)
+
+
+@command.command("space")
+def space_command(
+    program: option.Program, variant: Variants, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
+    data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
+    executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
+    as_json: option.Json = False, quiet: option.Quiet = False,
+) -> None:  # fmt: skip
+    """Random members of operation sets and macro variants against those of the whole space.
+
+    Example: oche study space nasbench201 --data digits --variant 'convs:nor_conv_1x1+nor_conv_3x3' --variant 'deep:cells=2' --out out/
+    """
+    made: dict[str, Any] = {}
+    for key, value in _named(variant, "--variant"):
+        made[key] = compose.settings(value, "--variant") if "=" in value else value.split("+")
+    _run("space_study", locals(), variants=made)
+
+
+def _named(texts: list[str], flag: str) -> list[tuple[str, str]]:
+    found = [(key, value) for key, _, value in (text.partition(":") for text in texts)]
+    if any(not key or not value for key, value in found) or len({key for key, _ in found}) < len(found):
+        raise ArgumentError(f"{flag}: got {texts}; allowed: NAME:SETTINGS, each name once")
+    return found
+
+
+def _run(kind: str, given: dict[str, Any], **asked: Any) -> None:
+    from oche import studies
+    from oche.cli import _results as results
+    from oche.cli._program import load_space
+
+    output = Output(given["as_json"], given["quiet"])
+    space, source = load_space(given["program"])
+    made = compose.task(given["task"], given["data"], given["recipe"], device=given["device"])
+    out: Path | None = given["out"]
+    if out is not None:
+        results.prepare(out)
+    shared = {"store": given["store"], **compose.executor(given["executor"]), "threads": given["threads"]}
+    title = given["name"] or f"{source.text} {given['task'] or given['data']} {kind}"
+    study = getattr(studies, kind)(
+        space, made, n=given["members"], seed=given["seed"], name=title, progress=not given["quiet"], **asked, **shared
+    )
+    text = str(study)
+    if out is not None:
+        results.write_records(out, study.records)
+        text += "".join(f"\nreport: {study.save(out / file)}" for file in ("report.html", "report.json"))
+    output.result(study.to_json(), text, study.verdict[0])

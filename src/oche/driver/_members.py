@@ -1,0 +1,69 @@
+"""Members that were chosen beforehand, as an algorithm: what a baseline of given members asks instead of drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oche.errors import ArgumentError
+from oche.loop.contracts import Budget, Feedback, Proposal
+from oche.program import DNA, Space
+
+
+class Members:
+    """Proposes the given points in their order, once, and learns nothing.
+
+    Args:
+        points: Points of the space that it is set up on.
+    """
+
+    #: Ends by itself.
+    finite = True
+
+    def __init__(self, points: Sequence[DNA]) -> None:
+        self.points = list(points)
+        self._asked = 0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes two algorithms of this class the same."""
+        return {"members": [list(dna.flat) for dna in self.points]}
+
+    def setup(self, space: Space, rng: Any, budget: Budget | None = None) -> None:
+        """Start on `space`."""
+        self._asked = 0
+
+    def ask(self, n: int) -> list[Proposal]:
+        """The next `n` points, fewer at the end."""
+        first = self._asked
+        self._asked = min(len(self.points), first + n)
+        return [Proposal(i, self.points[i]) for i in range(first, self._asked)]
+
+    def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
+        """Nothing to learn."""
+
+    def learn(self, dna: DNA, feedback: Feedback) -> None:
+        """A trial that was not asked for changes nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """The number of asks."""
+        return {"asked": self._asked}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state`."""
+        self._asked = int(state["asked"])
+
+
+def as_members(points: Sequence[DNA | Sequence[Any]], space: Space) -> list[DNA]:
+    """Points as DNA of `space`.
+
+    Raises:
+        ArgumentError: fewer than two, or one twice.
+        SpaceError: one is not of this space.
+    """
+    found = [DNA(tuple(p.flat if isinstance(p, DNA) else p), space.fingerprint) for p in points]
+    for dna in found:
+        space.decisions(dna)
+    if len(found) < 2 or len({dna.flat for dna in found}) < len(found):
+        raise ArgumentError(f"baseline members: got {len(found)} points; allowed: two or more different ones")
+    return found

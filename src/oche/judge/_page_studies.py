@@ -1,0 +1,128 @@
+"""Fronts and studies on the page: pictures, verdicts and tables, drawn from the JSON that the report holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from oche.judge import _numbers as numbers
+from oche.judge._front_plot import front_plot
+from oche.judge._ladder_plot import ladder_plot
+from oche.judge._line_plot import Line, line_plot, share_bar
+from oche.judge._slope_chart import has_ceiling, slope_chart, tau_strip
+
+if TYPE_CHECKING:
+    from oche.judge._report import Report
+
+_SHARES = {"protocol": 0, "architecture": 1, "rest": 7}
+
+
+def front_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any]]:
+    """One part per method with fronts."""
+    return [
+        {
+            "name": f"{row.algorithm} on {row.dataset}",
+            "picture": front_plot(row, colors.get(row.algorithm, 0)),
+            "verdict": row.verdict,
+            "facts": [
+                ("hypervolume", f"{row.volume.mean_m:.3f} vs {row.volume.mean_r:.3f}"),
+                ("difference", f"{row.volume.difference:+.3f} [{row.volume.difference_low:+.3f}, {row.volume.difference_high:+.3f}]"),
+                ("p (Holm)", f"{row.volume.p_adj:.3g}"),
+                ("attained by half of the runs", f"{row.attained_m:.3f} vs {row.attained_r:.3f}"),
+                ("difference of these", f"{row.attained:+.3f} [{row.attained_low:+.3f}, {row.attained_high:+.3f}]"),
+                ("largest gap", f"{100 * row.largest_gap:+.0f} % of the runs, p (Holm) {row.gap_p_adj:.3g}"),
+            ],
+        }
+        for row in report.fronts
+    ]
+
+
+def study_parts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One part per study, by its kind; an unknown kind is left to the JSON."""
+    makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space}
+    return [makers[s["kind"]](s) for s in studies if s.get("kind") in makers]
+
+
+def _part(name: str, verdict: str, pictures: list[Markup | None], caption: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "verdict": verdict,
+        "pictures": [p for p in pictures if p is not None],
+        "caption": caption,
+        "head": [],
+        "legend": [],
+        "lines": [],
+        **more,
+    }
+
+
+def _ladder(study: dict[str, Any]) -> dict[str, Any]:
+    shares = {"protocol": study["protocol_share"], "architecture": study["arch_share"], "rest": study["rest_share"]}
+    bar = share_bar("Shares of the sum of squares", {k: max(0.0, v) for k, v in shares.items()}, _SHARES)
+    unit = numbers.points_unit(study["unit"])
+    lines = [
+        [
+            f"{i}. {r['name']}",
+            f"{numbers.mean_sd(r['mean'], r['sd'], 2)} {study['unit']}",
+            _gain(r["over_previous"]),
+            _gain(r["over_base"]),
+            _tau(r["tau"]),
+        ]
+        for i, r in enumerate(study["rungs"], 1)
+    ]
+    caption = f"Thin lines are the same {study['n']} architectures, bars are means. Below, shares of the sum of squares."
+    head = ["rung", "mean ± sd", f"over the rung before ({unit})", f"over rung 1 ({unit})", "tau with rung 1"]
+    keys = [(f"{name} {share:.1f} %", f"s{_SHARES[name]}") for name, share in shares.items()]
+    return _part("Ladder of training protocols", study["verdict"], [ladder_plot(study), bar], caption, head=head, lines=lines, legend=keys)
+
+
+def _gain(gain: Mapping[str, float] | None) -> str:
+    return "–" if gain is None else f"{gain['mean']:+.2f} [{gain['low']:+.2f}, {gain['high']:+.2f}], p {gain['p']:.2g}"
+
+
+def _tau(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else "undefined"
+
+
+def _ranks(study: dict[str, Any]) -> dict[str, Any]:
+    verdict = f"Tau {_tau(study['tau'])} over {study['n']} architectures."
+    caption = (
+        "A line is an architecture; the best quarter of the first condition is drawn strong. Below, tau with its interval; "
+        "the shaded band is what unrelated ranks would give."
+    )
+    if has_ceiling(study):
+        verdict += f" Two measurements this noisy would reach about {_tau(study['ceiling'])}: the upright line."
+    return _part(f"Ranks under {study['vary']}", verdict, [slope_chart(study), tau_strip(study)], caption)
+
+
+def _re_ranking(study: dict[str, Any]) -> dict[str, Any]:
+    gap = (
+        f"{study['difference']:+.2f} [{study['low']:+.2f}, {study['high']:+.2f}]" if isinstance(study["difference"], float) else "undefined"
+    )
+    said = study["verdict"][:1].upper() + study["verdict"][1:]
+    text = f"{said}: tau {_tau(study['tau'])} against {_tau(study['seed_tau'])} of two seeds, difference {gap}."
+    return _part(f"Does {study['vary']} re-rank more than the seed?", text, [])
+
+
+def _space(study: dict[str, Any]) -> dict[str, Any]:
+    row = study["row"]
+    lines = [
+        Line(name, _ecdf(values), i) for i, (name, values) in enumerate(zip(("first", "second"), study.get("values", []), strict=False))
+    ]
+    verdict = (
+        f"Difference of means {row['difference']:+.3f} {numbers.points_unit(row.get('unit', ''))}; A12 {row['a12']:.2f}; "
+        f"Mann-Whitney p {study['mann_whitney_p']:.2g}."
+    )
+    table = [[f"{100 * q:g} %", numbers.number(a, 2), numbers.number(b, 2)] for q, a, b in study["quantiles"]]
+    keys = [("first space", "s0"), ("second space", "s1")]
+    picture = line_plot(lines, "result", "share of architectures below")
+    caption, head = "Cumulative distribution.", ["quantile", "first", "second"]
+    return _part("Two spaces, random members", verdict, [picture], caption, head=head, lines=table, legend=keys)
+
+
+def _ecdf(values: list[float]) -> list[tuple[float, float]]:
+    """At most 60 points of the cumulative distribution."""
+    count, step = len(values), max(1, len(values) // 60)
+    return [(values[i], (i + 1) / count) for i in range(0, count, step)]

@@ -1,0 +1,17 @@
+"""Studies: what the training protocol, the seed, the depth, the budget and the space itself are worth, apart from any search.
+
+A study trains random members through `oche.baseline` and hands their results to the judge; it holds no loop and no statistics of its own.
+"""
+
+from oche._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Study": "oche.studies._study:Study",
+        "draw": "oche.studies._members:draw",
+        "ladder": "oche.studies._ladder:ladder",
+        "rank_study": "oche.studies._ranks:rank_study",
+        "space_study": "oche.studies._spaces:space_study",
+    },
+)

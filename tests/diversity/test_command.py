@@ -1,0 +1,45 @@
+"""The command `oche diversity`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import run_oche
+
+
+def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
+    words = ["diversity", "novelty-search?population=5", "--env", "redundant-arm?frames=1", "--budget", "10", "--seeds", "2"]
+    done = run_oche(*words, "--against", "random", "--out", str(tmp_path / "out"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "novelty-search?population=5, seed 0: coverage" in done.stdout
+    assert "no reward found" in done.stdout
+    assert "reward_mean: 0 in every run, nothing to judge: no reward found" in done.stdout
+    assert (tmp_path / "out" / "report.html").is_file()
+    records = [json.loads(line) for line in (tmp_path / "out" / "records.jsonl").read_text().splitlines()]
+    assert [r["metric"] for r in records] == ["coverage"] * len(records)
+    assert {r["kind"] for r in records} == {"search", "random_search"}
+    # The same command again finds everything done, and says it again.
+    again = run_oche(*words, "--against", "random", "--out", str(tmp_path / "out"), "--json", cwd=tmp_path)
+    assert again.returncode == 0
+    found = json.loads(again.stdout)
+    assert found["reports"]["coverage"]
+    assert found["pairs"][0]["against"] == "random"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["stax", "--env", "curlin"], "did you mean 'curling'"),
+        (["staxx", "--env", "point"], "did you mean 'stax'"),
+        (["stax", "--env", "point", "--against", "stax"], "different algorithms"),
+        (["stax?population=100", "--env", "point", "--budget", "50"], "a budget of 50 trials"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(words: list[str], says: str, tmp_path: Path) -> None:
+    done = run_oche("diversity", *words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

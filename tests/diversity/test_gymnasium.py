@@ -1,0 +1,111 @@
+"""Gymnasium both ways."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import oche
+from oche.diversity import Grid, GymTask, environment, gymnasium_environment, register_gymnasium
+from oche.diversity._policy import Policies
+from oche.errors import ArgumentError, SpaceError
+
+
+@pytest.mark.parametrize("name", ["curling", "redundant-arm", "point", "hard-maze"])
+def test_an_episode_equals_a_row_of_a_rollout(name: str) -> None:
+    env = environment(name)
+    if name == "hard-maze":
+        env.simulator.steps = 200
+    some = np.random.default_rng(4).standard_normal((20, env.length))
+    done = env.rollout(some)
+    row = int(done.length.argmin())
+    episode, policy = gymnasium_environment(env, "rgb_array"), Policies(env.simulator.shape, some[row : row + 1])
+    observation, _ = episode.reset(seed=0)
+    total, over, steps, info = 0.0, False, 0, {}
+    while not over:
+        observation, reward, terminated, truncated, info = episode.step(policy.act(observation[:, None])[:, 0])
+        total, over, steps = total + reward, terminated or truncated, steps + 1
+    assert steps == done.length[row]
+    assert np.array_equal(info["descriptor"], done.descriptor[row])
+    assert total == done.reward[row]
+    assert np.array_equal(episode.render().transpose(2, 0, 1), done.frames[row, -1])
+    with pytest.raises(ArgumentError, match="call reset"):
+        episode.step(np.zeros(env.simulator.shape.outputs))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_gymnasium_accepts_the_environments() -> None:
+    check_env(gymnasium_environment("point", "rgb_array"), skip_render_check=True)
+    assert register_gymnasium() == ["oche/Curling-v1", "oche/HardMaze-v1", "oche/Point-v1", "oche/RedundantArm-v1"]
+    made = gymnasium.make("oche/RedundantArm-v1", render_mode="rgb_array")
+    observation, info = made.reset(seed=0)
+    assert observation.shape == (20,)
+    np.testing.assert_allclose(info["descriptor"], (0.306472, 0.691742), atol=1e-6)
+    assert made.render().shape == (64, 64, 3)
+
+
+class Slide(gymnasium.Env):
+    """A dot on a line, with a choice of directions."""
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+
+    def __init__(self, render_mode: str | None = None, goal: float = 0.8) -> None:
+        self.render_mode, self.goal = render_mode, goal
+        self.observation_space = gymnasium.spaces.Box(-1, 1, (1,), np.float64)
+        self.action_space = gymnasium.spaces.Discrete(3)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.x = 0.0
+        return np.array([self.x]), {}
+
+    def step(self, action):
+        self.x = float(np.clip(self.x + 0.1 * (action - 1), -1, 1))
+        found = self.x > self.goal
+        return np.array([self.x]), float(found), found, False, {"x": self.x}
+
+    def render(self):
+        picture = np.zeros((100, 200, 3), dtype=np.uint8)
+        at = int((self.x + 1) * 99)
+        picture[45:55, at : at + 4] = 255
+        return picture
+
+
+def test_any_environment_is_a_task() -> None:
+    task = GymTask(Slide, steps=20, frames=3, descriptor=lambda o, i: (o[0], 0.0), grid=Grid(-1, 1, cells=10), goal=0.85)
+    assert task.length == PolicyLength(1, 3)
+    done = task.rollout(np.random.default_rng(0).standard_normal((12, task.length)))
+    assert done.frames.shape == (12, 3, 3, 64, 64)
+    assert set(done.zone.tolist()) <= {-1, 0}
+    assert np.array_equal(done.zone >= 0, done.reward > 0)
+    assert np.array_equal(task.rollout(np.random.default_rng(0).standard_normal((12, task.length))).frames, done.frames)
+    runs = oche.search(task.space, "random", task, budget=oche.Budget(trials=30), progress=False)
+    assert runs.records[0].metrics["coverage"] > 0
+    assert runs.records[0].task == "gymnasium:Slide"
+
+
+def PolicyLength(inputs: int, outputs: int) -> int:
+    return (inputs * 5 + 1) + 26 + (5 * outputs + 1)
+
+
+def test_bad_environments_are_refused() -> None:
+    class Silent(Slide):
+        def render(self):
+            return np.zeros((4, 4))
+
+    with pytest.raises(ArgumentError, match="frame: got shape"):
+        GymTask(Silent, steps=5, frames=1).rollout(np.zeros(48))
+
+    class Words(Slide):
+        def __init__(self, render_mode=None):
+            super().__init__(render_mode)
+            self.observation_space = gymnasium.spaces.Text(5)
+
+    with pytest.raises(SpaceError, match="observations: got Text"):
+        GymTask(Words, steps=5)
+    with pytest.raises(ArgumentError, match="grid: got one without a descriptor"):
+        GymTask(Slide, grid=Grid(0, 1))
+    with pytest.raises(ArgumentError, match="zone: got 'far'"):
+        GymTask(Slide, steps=5, frames=1, zone=lambda r, o, i: "far").rollout(np.zeros(48))

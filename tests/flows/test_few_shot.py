@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from oche import algorithms, flows
 from oche.errors import ArgumentError, BudgetError, TrainingError
+from oche.flows._few_shot_node import SplitNode, inherit
 from oche.flows._few_shot_points import parts_of
-from oche.flows._few_shot_search import SplitNode, inherit
 from oche.flows._matching import Score, cosines, similarity, survivors
 from oche.loop.contracts import Budget, Problem
 from oche.loop.workbench import as_factory
@@ -126,7 +126,8 @@ def test_probing_changes_nothing():
     before, rng, draws = search.inner.state(), torch.get_rng_state(), search.inner.net._draws
     mode, moment = search.inner.net.training, search.inner.net.policy.moment
     search._start_probe()
-    search._read_batch()
+    for _ in range(4):
+        search._probing.step()
     assert same(search.inner.state(), before) and torch.equal(torch.get_rng_state(), rng)
     assert (search.inner.net.training, search.inner.net.policy.moment, search.inner.net._draws) == (mode, moment, draws)
 

@@ -6,7 +6,6 @@ weights in different directions no longer spoil each other's estimate.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,6 +14,8 @@ from oche.errors import ArgumentError, unknown
 
 CRITERIA = ("gm", "random", "exhaustive")
 RESTARTS = ("none", "final", "all")
+GROWTHS = ("level", "best")
+SELECTS = ("valid", "oracle")
 ALL = "all"
 
 
@@ -36,17 +37,25 @@ class FewShot:
             their parent's weights, statistics and momentum.
         final_epochs: Of each last node. None: those of the algorithm.
         max_leaves: No more last nodes than this; nodes with the smallest cut are split first. None: no limit.
+        growth: `level`: at a split all nodes are split; `best`: only the one with the smallest cut, so that the tree grows where candidates
+            disagree most, and any number of leaves is possible.
         select: How the pick is chosen among the last nodes: `valid`, by their own weights on all validation data after their batch-norm
-            statistics were computed anew; or `select(supernet, dna)`, which gives a number.
+            statistics were computed anew; `select(supernet, dna)`, which gives a number; or `oracle`, by the test accuracy of a benchmark.
+            The latter is no result of a search and is there to reproduce results that were chosen so: records and reports say it, beside
+            the mean over leaves and what the best of as many random points is worth.
+        benchmark: For `oracle`: `table:dataset:epochs`, such as `nasbench201:cifar10:200`.
         prune: Nodes that are kept at a split, by the best quarter of 16 random points on the validation data. None: all.
-        batches: Most batches for the similarity of a choice. After the first 8, choices that are surely not the smallest drop out.
+        batches: Most batches for the similarity of a choice.
+        first: Batches after which choices begin to drop out that surely do not have the smallest cut; a probe ends when one is left.
+        tolerance: Choices also drop out whose cut is surely not smaller than the smallest one by more than this.
+        sketch: Numbers to which gradients are projected before they are compared; 0: whole gradients.
         resplit: Whether a choice may be split again.
 
     Raises:
         ArgumentError: settings that are not possible.
 
-    Source: Zhao et al. 2021 (few-shot NAS), Hu et al. 2022 (GM-NAS). 32 batches, their adaptive number and the validation data for the
-    choice among leaves are ours.
+    Source: Zhao et al. 2021 (few-shot NAS), Hu et al. 2022 (GM-NAS). 32 batches, their adaptive number, growth under a
+    limit and the validation data for the choice among leaves are ours.
     """
 
     name = "few-shot"
@@ -65,26 +74,43 @@ class FewShot:
         prune: int | None = None,
         batches: int = 32,
         resplit: bool = False,
+        growth: str = "level",
+        benchmark: str | None = None,
+        first: int = 4,
+        tolerance: float = 0.0,
+        sketch: int = 0,
     ) -> None:
         self.splits = as_splits(splits)
         if not callable(criterion) and criterion not in CRITERIA:
             raise unknown("criterion of flow few-shot", str(criterion), CRITERIA)
         if restart not in RESTARTS:
             raise unknown("restart of flow few-shot", str(restart), RESTARTS)
-        for what, value, low in (("final_epochs", final_epochs, 1), ("max_leaves", max_leaves, 2), ("prune", prune, 1)):
-            _check_number(what, value, low)
-        if batches is None:
-            raise ArgumentError("flow few-shot, batches: got None; allowed: a whole number from 1")
-        _check_number("batches", batches, 1)
-        if not callable(select) and select != "valid":
-            raise ArgumentError(
-                f"flow few-shot, select: got {select!r}; allowed: 'valid', or a function of supernet and point; the best of several leaves "
-                "by test data of a benchmark would be no result of a search"
-            )
-        self.criterion, self.restart, self.final_epochs = criterion, restart, final_epochs
-        self.max_leaves, self.select, self.prune, self.batches, self.resplit = max_leaves, select, prune, batches, bool(resplit)
+        if growth not in GROWTHS:
+            raise unknown("growth of flow few-shot", str(growth), GROWTHS)
+        numbers = (("final_epochs", final_epochs, 1), ("max_leaves", max_leaves, 2), ("prune", prune, 1))
+        for what, value, low in (*numbers, ("batches", batches, 1), ("first", first, 2), ("sketch", sketch, 0)):
+            _check_number(what, value, low, optional=(what, value, low) in numbers)
+        if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 2:
+            raise ArgumentError(f"flow few-shot, tolerance: got {tolerance!r}; allowed: a difference of cosines, from 0 to below 2")
+        self._check_select(select, benchmark)
+        self.restart, self.final_epochs = restart, final_epochs
+        self.max_leaves, self.prune, self.batches, self.resplit = max_leaves, prune, batches, bool(resplit)
+        self.criterion: Any = criterion
+        self.select: Any = select
+        self.growth, self.benchmark, self.first, self.tolerance, self.sketch = growth, benchmark, first, float(tolerance), sketch
         self._choose = choose
         self.choose: str | list[str] = self._chosen(choose)
+
+    @staticmethod
+    def _check_select(select: Any, benchmark: str | None) -> None:
+        if not callable(select) and select not in SELECTS:
+            raise unknown("select of flow few-shot", str(select), SELECTS)
+        if (select == "oracle") != (benchmark is not None):
+            raise ArgumentError(
+                f"flow few-shot, select: got {select!r} with benchmark {benchmark!r}; allowed: 'oracle' with "
+                "benchmark=table:dataset:epochs, such as nasbench201:cifar10:200, others without; the best of several leaves by test "
+                "data is no result of a search"
+            )
 
     def _chosen(self, choose: Any) -> str | list[str]:
         if choose is None:
@@ -116,32 +142,40 @@ class FewShot:
             "prune": self.prune,
             "batches": None if self.batches == 32 else self.batches,
             "resplit": self.resplit or None,
+            "growth": None if self.growth == "level" else self.growth,
+            "benchmark": self.benchmark,
+            "first": None if self.first == 4 else self.first,
+            "tolerance": self.tolerance or None,
+            "sketch": self.sketch or None,
         }
 
-    @staticmethod
-    def _parts(groups: int | str, candidates: int) -> int:
-        return candidates if groups == ALL else int(groups)
-
-    def leaves(self, candidates: int = 2) -> int:
-        """Last nodes, if no limit holds.
+    def nodes(self, level: int, candidates: int = 2) -> int:
+        """Most nodes after so many splits.
 
         Args:
+            level: Number of splits.
             candidates: Of a choice that is split into `all`.
         """
-        return math.prod(self._parts(groups, candidates) for _, groups in self.splits)
+        found = 1
+        for _, groups in self.splits[:level]:
+            parts = candidates if groups == ALL or self.criterion == "exhaustive" else int(groups)
+            found = found + parts - 1 if self.growth == "best" else found * parts
+        return found if self.max_leaves is None else min(found, self.max_leaves)
+
+    def leaves(self, candidates: int = 2) -> int:
+        """Most last nodes; see `nodes`."""
+        return self.nodes(len(self.splits), candidates)
 
     def trained_epochs(self, final_epochs: int, candidates: int = 2) -> int:
-        """Epochs that all supernets are trained together, if no limit holds.
+        """Most epochs that all supernets are trained together.
 
         Args:
             final_epochs: Of each last node after the last split.
-            candidates: As in `leaves`.
+            candidates: As in `nodes`.
         """
-        nodes, before, total = 1, 0, 0
-        for epoch, groups in self.splits:
-            total += nodes * (epoch - before)
-            before, nodes = epoch, nodes * self._parts(groups, candidates)
-        return total + nodes * final_epochs
+        ends = [0, *(epoch for epoch, _ in self.splits)]
+        before = sum(self.nodes(level, candidates) * (b - a) for level, (a, b) in enumerate(pairwise(ends)))
+        return before + self.leaves(candidates) * final_epochs
 
     def search(self, make: Callable[[], Any]) -> Any:
         """An algorithm over the whole space: of the kind that `make` gives."""
@@ -182,6 +216,8 @@ def as_splits(splits: Any) -> list[tuple[int, int | str]]:
     return found
 
 
-def _check_number(what: str, value: Any, low: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
+def _check_number(what: str, value: Any, low: int, optional: bool) -> None:
+    if value is None and optional:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ArgumentError(f"flow few-shot, {what}: got {value!r}; allowed: a whole number from {low}")

@@ -37,7 +37,7 @@ class Timetable:
         self.flow, self.n_train = flow, n_train
         self._budget = budget
         widths = [p.n for p in space.points if p.kind == "categorical"]
-        self._widest = max(widths, default=2)
+        self._choices, self._widest = len(widths), max(widths, default=2)
         self.epochs = [epoch * n_train for epoch, _ in flow.splits]
         self.final = (flow.final_epochs or plan.epochs) * n_train
         self.batches = flow.batches
@@ -51,11 +51,7 @@ class Timetable:
             self._shrink(limits["epochs"] * n_train)
 
     def _nodes(self, level: int) -> int:
-        found = 1
-        for _, groups in self.flow.splits[:level]:
-            apart = groups == "all" or self.flow.criterion == "exhaustive"
-            found *= self._widest if apart else int(groups)
-        return min(found, self.flow.max_leaves) if self.flow.max_leaves is not None else found
+        return self.flow.nodes(level, self._widest)
 
     def _trained(self) -> int:
         ends = [0, *self.epochs]
@@ -83,7 +79,8 @@ class Timetable:
     def steps(self) -> int:
         """An estimate of all steps."""
         nodes = sum(self._nodes(t) for t in range(len(self.epochs)))
-        return self._trained() + nodes * (self.batches if self._probed else 1) + self._nodes(len(self.epochs))
+        probes = nodes * self._choices * self.batches if self._probed else nodes
+        return self._trained() + probes + self._nodes(len(self.epochs))
 
     def until(self, level: int) -> int:
         """Step of its own training at which a node of a level is split."""

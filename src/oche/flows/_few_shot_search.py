@@ -10,54 +10,24 @@ same after any interruption.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from oche.algorithms.one_shot import OneShot
-from oche.algorithms.one_shot_streams import Meter, Stream, difference
+from oche.algorithms.one_shot_streams import Meter, difference
 from oche.errors import ArgumentError, unknown
-from oche.flows._few_shot import ALL, FewShot
-from oche.flows._few_shot_points import random_groups
+from oche.flows._few_shot import FewShot
+from oche.flows._few_shot_leaves import RECALIBRATED, Oracle, rating, scored
+from oche.flows._few_shot_node import SplitNode, inherit
+from oche.flows._few_shot_probe import Probe
 from oche.flows._few_shot_schedule import Timetable
-from oche.flows._matching import Score, similarity, survivors
-from oche.flows._partition import as_similarity
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
-from oche.seeds import building, derive, generator
+from oche.seeds import derive
 from oche.supernets.network import Supernet
-
-#: Batches before the first choice is rejected.
-FIRST = 8
-#: Training batches for the statistics of a pick.
-RECALIBRATED = 10
-#: Random points that rate a node, of which the best quarter counts.
-RATED = 16
-
-
-@dataclass
-class SplitNode:
-    """A node of the tree.
-
-    Args:
-        path: From the root, `root/KEY{labels}/...`.
-        allowed: Labels that stay, by key; other choices are whole.
-        split: Choices that were split above.
-        start: Steps that its weights had when they were inherited.
-        parent: Path of the node from which it inherits; empty if it starts anew.
-        found: What the probe said: choice, groups of labels, cut, its error, batches of each choice; of a last node its pick.
-    """
-
-    path: str
-    allowed: dict[str, list[str]] = field(default_factory=dict)
-    split: list[str] = field(default_factory=list)
-    start: int = 0
-    parent: str = ""
-    found: dict[str, Any] = field(default_factory=dict)
 
 
 class FewShotSearch:
@@ -94,8 +64,10 @@ class FewShotSearch:
         self._kept: dict[str, Any] = {}
         self._parents: dict[str, Any] = {}
         self._meter, self._steps, self._epochs = Meter(), 0, 0.0
-        self._alive: list[Score] = []
-        self._out: list[Score] = []
+        #: Weights of the last nodes that are through, by path.
+        self._weights: dict[str, dict[str, Tensor]] = {}
+        self._probing: Probe | None = None
+        self._oracle = Oracle(self.flow.benchmark, space) if self.flow.benchmark is not None else None
         self._open()
 
     # -- the node at hand -----------------------------------------------------------------------------------------------------
@@ -123,9 +95,11 @@ class FewShotSearch:
     def _made(self, node: SplitNode, level: int) -> OneShot:
         made = self.make()
         made.plan, limit = self.times.plan_of(made.plan, level)
-        space = self.space.restrict(node.allowed) if node.allowed else self.space
-        made.setup(space, self.problem, self.seed if node.path == "root" else derive(self.seed, "node", node.path), limit)
+        made.setup(self._part(node), self.problem, self.seed if node.path == "root" else derive(self.seed, "node", node.path), limit)
         return made
+
+    def _part(self, node: SplitNode) -> Space:
+        return self.space.restrict(node.allowed) if node.allowed else self.space
 
     def _open(self) -> None:
         node = self.node
@@ -142,7 +116,10 @@ class FewShotSearch:
         return self._meter.cost + replace(inner, epochs=self._epochs + (self.inner.training.step - self.node.start) / self.times.n_train)
 
     def advance(self, steps: int) -> Progress:
-        """Do at most `steps` more steps, over the ends of nodes; a batch of a probe, and a pick, is a step. See `WeightSharing.advance`."""
+        """Do at most `steps` more steps, over the ends of nodes.
+
+        A batch of a probe for one choice, and a pick, is a step. See `WeightSharing.advance`.
+        """
         before, left, metrics = self.cost, steps, {}
         while left > 0 and self.phase != "done":
             if self.phase == "train":
@@ -180,83 +157,36 @@ class FewShotSearch:
 
     # -- probing --------------------------------------------------------------------------------------------------------------
 
-    def _choices(self) -> list[Score]:
-        """Choices of the node that can be split, in the order of the space."""
-        groups, net, found = self.flow.splits[self.level][1], self.inner.net, []
-        for key in dict.fromkeys(point.key for point in net.space.points):
-            row = net.policy.rows.get(key)
-            if row is None or row.kind != "one" or (key in self.node.split and not self.flow.resplit):
-                continue
-            labels = tuple(row.labels[i] for i in row.allowed)
-            apart = groups == ALL or self.flow.criterion == "exhaustive"
-            if len(labels) >= 2 and (apart or len(labels) >= int(groups)):
-                found.append(Score(key, labels, len(labels) if apart else int(groups)))
-        if isinstance(self.flow.choose, list):
-            return [score for score in found if score.choice == self.flow.choose[self.level]]
-        if self.flow.choose == "random" and found:
-            return [found[int(generator(self.seed, "choose", self.node.path).integers(len(found)))]]
-        return found
-
     def _start_probe(self) -> None:
-        self.phase, self._alive, self._out = "probe", self._choices(), []
+        self.phase = "probe"
+        self._probing = Probe(self.flow, self.node, self.inner, self.problem, self.level, self.seed, self.times.batches)
 
     def _probe(self) -> None:
-        """One batch for every choice that may still be the one; then, perhaps, the end of the node."""
-        reads = self.flow.criterion == "gm" or (self.flow.choose == "gm" and not callable(self.flow.criterion))
-        if self._alive and callable(self.flow.criterion):
-            for score in self._alive:
-                score.matrices.append(as_similarity(self.flow.criterion(self.inner.net, score.choice)))
-        elif self._alive and reads:
-            self._read_batch()
-            most = self.times.batches
-            left = survivors(self._alive, min(FIRST, most))
-            self._out += [score for score in self._alive if score not in left]
-            self._alive = left
-            clear = len(left) == 1 and len(left[0].matrices) >= min(FIRST, most)
-            if not clear and len(left[0].matrices) < most:
-                return
-        self.node.found = self._decided()
+        """One batch for one choice; then, perhaps, the end of the node."""
+        assert self._probing is not None
+        passes, over = self._probing.step()
+        self._spend(passes, epochs=passes / self.times.n_train)
+        if not over:
+            return
+        self.node.found = {**self._probing.found(), **self._spent()}
+        if self.flow.prune is not None and self.level:
+            self.node.found["rating"], passes = rating(self.inner, self.problem, self.seed, self.node.path)
+            self._spend(passes)
+        self._probing = None
         self._close()
 
-    def _read_batch(self) -> None:
-        net, number = self.inner.net, len(self._alive[0].matrices)
-        seed = self.inner.seed
-        batch = Stream(self.problem, "train", derive(seed, "probe")).at(number)
-        moment = self.inner.schedule.moment(self.inner.training.step, self.inner.cost)
-        for score in self._alive:
-            score.matrices.append(similarity(net, self.problem, score.choice, score.labels, batch, number, seed, moment))
-        passes = sum(len(score.labels) for score in self._alive)
-        self._spend(passes, epochs=passes / self.times.n_train)
+    def _spent(self) -> dict[str, Any]:
+        """Epochs that the node was trained, and passes of its probe."""
+        probe = self._probing
+        scores = [*probe.alive, *probe.out] if probe is not None else []
+        return {
+            "epochs": (self.inner.training.step - self.node.start) / self.times.n_train,
+            "probe_passes": sum(len(s.labels) * len(s.matrices) for s in scores) if probe is not None and probe.reads else 0,
+        }
 
     def _spend(self, passes: float, epochs: float = 0.0) -> None:
         self._meter.cost += Cost(passes=passes)
         self._epochs += epochs
-
-    def _decided(self) -> dict[str, Any]:
-        """What the probe says."""
-        rated = {"rating": self._rating()} if self.flow.prune is not None and self.level else {}
-        if not self._alive:
-            return rated
-        score = min(self._alive, key=lambda s: s.cut) if self._alive[0].matrices else self._alive[0]
-        if self.flow.criterion == "random":
-            parts = random_groups(len(score.labels), score.groups, generator(self.seed, "groups", self.node.path))
-        else:
-            parts = score.parts if score.matrices else [[i] for i in range(len(score.labels))]
-        found: dict[str, Any] = {"choice": score.choice, "groups": [[score.labels[i] for i in part] for part in parts], **rated}
-        if score.matrices:
-            every = [*self._alive, *self._out]
-            found |= {
-                "cut": score.cut,
-                "similarity": score.similarity.tolist(),
-                "batches": {s.choice: len(s.matrices) for s in every},
-                "cuts": {s.choice: [s.cut, s.error if math.isfinite(s.error) else None] for s in every},
-            }
-        return found
-
-    def _rating(self) -> float:
-        rng, space = generator(self.seed, "rating", self.node.path), self.inner.space
-        scores = sorted((self._scored(space.sample(rng)) for _ in range(RATED)), reverse=True)
-        return float(np.mean(scores[: RATED // 4]))
 
     # -- ends -----------------------------------------------------------------------------------------------------------------
 
@@ -292,6 +222,8 @@ class FewShotSearch:
             nodes = [node for node in nodes if node in best]
         count, divided = len(nodes), set()
         for node in sorted((n for n in nodes if "choice" in n.found), key=lambda n: n.found.get("cut", 0.0)):
+            if divided and self.flow.growth == "best":
+                break
             more = len(node.found["groups"]) - 1
             if self.flow.max_leaves is None or count + more <= self.flow.max_leaves:
                 count += more
@@ -311,14 +243,10 @@ class FewShotSearch:
         start, parent = (self.times.until(self.level), node.path) if inherits else (0, "")
         if not divided:
             return [SplitNode(f"{node.path}/whole", node.allowed, node.split, start, parent)]
-        key, space = node.found["choice"], self.space.restrict(node.allowed) if node.allowed else self.space
-        # Candidates that are never a decision stay in every group.
+        space = self._part(node)
         decided = {label for group in node.found["groups"] for label in group}
-        also = [label for label in space.relaxed_labels(key) if label not in decided]
-        return [
-            SplitNode(f"{node.path}/{key}:{{{','.join(g)}}}", {**node.allowed, key: [*g, *also]}, [*node.split, key], start, parent)
-            for g in node.found["groups"]
-        ]
+        also = [label for label in space.relaxed_labels(node.found["choice"]) if label not in decided]
+        return node.children(node.found["groups"], also, start, parent)
 
     def _select(self) -> None:
         """The pick of a last node and what it is worth."""
@@ -326,31 +254,49 @@ class FewShotSearch:
         info = dict(proposal.info)
         spent = Cost.from_json(info.pop("cost", {}))
         self._spend(spent.passes)
-        if callable(self.flow.select):
-            score = float(self.flow.select(self.inner.net, proposal.dna))
+        decisions = self.inner.space.decisions(proposal.dna)
+        if self._oracle is not None:
+            score = self._oracle.value({**self.inner.space.fixed, **decisions})
+        elif self.flow.select == "valid":
+            recalibrated = min(RECALIBRATED, self.times.n_train)
+            score, passes = scored(self.inner, self.problem, proposal.dna, self.seed, recalibrated)
+            self._spend(passes)
         else:
-            score = self._scored(proposal.dna, recalibrated=True)
-        decisions = {k: list(v) if isinstance(v, tuple) else v for k, v in self.inner.space.decisions(proposal.dna).items()}
-        self.node.found = {"pick": decisions, "score": score, "size": int(self.inner.space.size), "info": info}
+            score = float(self.flow.select(self.inner.net, proposal.dna))
+        pick = {k: list(v) if isinstance(v, tuple) else v for k, v in decisions.items()}
+        self.node.found = {"pick": pick, "score": score, "size": int(self.inner.space.size), "info": info, **self._spent()}
+        self._weights[self.node.path] = {name: value.detach().clone() for name, value in self.inner.net.state_dict().items()}
         self._close()
 
-    @torch.no_grad()
-    def _scored(self, dna: DNA, recalibrated: bool = False) -> float:
-        """Mean score of a point with the node's weights on all validation data."""
-        net, total, count = self.inner.net, 0.0, 0
-        training = net.training
-        net.eval()
-        used = min(RECALIBRATED, self.times.n_train) if recalibrated else 0
-        with building(derive(self.inner.seed, "select")), net.fixed(dna):
-            if used:
-                stream = Stream(self.problem, "train", derive(self.inner.seed, "recalibration"))
-                net.recalibrate([stream.at(i) for i in range(used)])
-            for batch in self.problem.batches("valid", derive(self.seed, "select"), 0):
-                added, n = self.problem.score(net, batch)
-                total, count = total + float(added), count + int(n)
-        net.train(training)
-        self._spend((self.problem.n_batches["valid"] + used) / 3)
-        return total / count
+    def leaf_of(self, dna: DNA) -> str:
+        """Path of the last node that holds a point.
+
+        Raises:
+            ArgumentError: the search is not over, or no last node holds the point, because its part was pruned.
+        """
+        self._check_done("leaf_of")
+        known = self.space.decisions(dna)
+        for node in self.nodes:
+            if all(known.get(key) in (None, *labels) for key, labels in node.allowed.items()):
+                return node.path
+        raise ArgumentError(f"leaf_of: got {known}, which no last node holds; allowed: points of parts that were not pruned")
+
+    def leaf(self, path: str) -> OneShot:
+        """The search of a last node as it ended, for scores of other points by its weights."""
+        self._check_done("leaf")
+        node = next((node for node in self.nodes if node.path == path), None)
+        if node is None:
+            raise unknown("last node", path, [node.path for node in self.nodes])
+        if not self.tree:
+            return self.inner
+        made = self._made(node, self.level)
+        made.net.load_state_dict(self._weights[path])
+        made.net.eval()
+        return made
+
+    def _check_done(self, what: str) -> None:
+        if self.phase != "done":
+            raise ArgumentError(f"{what}: got a search at step {self._steps} of {self.times.steps}; allowed: after the last step")
 
     # -- results --------------------------------------------------------------------------------------------------------------
 
@@ -359,19 +305,32 @@ class FewShotSearch:
 
         `info` holds the tree: choice, groups, cuts and batches of every node, pick and score of every last one.
         """
-        if self.phase != "done":
-            raise ArgumentError(f"propose: got a search at step {self._steps} of {self.times.steps}; allowed: after the last step")
+        self._check_done("propose")
         if not self.tree:
             return self.inner.propose(n)
         ranked = sorted(self.leaves, key=lambda leaf: -leaf["score"])[:n]
         found = []
         for number, leaf in enumerate(ranked):
-            taken = {key: tuple(v) if isinstance(v, list) else v for key, v in leaf["pick"].items()}
+            taken = _decisions(leaf["pick"])
             info = {**leaf["info"], "leaf": leaf["path"], "leaf_score": leaf["score"]}
             found.append(Proposal(number, self.space.encode_decisions(taken), info=info))
-        tree = {path: {k: v for k, v in node.items() if k != "info"} for path, node in self.tree.items()}
-        found[0] = replace(found[0], info={**found[0].info, "tree": tree, "leaf_scores": [leaf["score"] for leaf in self.leaves]})
+        scores = [leaf["score"] for leaf in self.leaves]
+        found[0] = replace(found[0], info={**found[0].info, "leaf_scores": scores, "facts": self._facts(scores)})
         return found
+
+    def _facts(self, scores: list[float]) -> dict[str, Any]:
+        """What a record keeps of the tree: it can be drawn from it."""
+        architecture = getattr(self.space.root.program, "architecture", None)
+        nodes = {}
+        for path, node in self.tree.items():
+            nodes[path] = {k: v for k, v in node.items() if k != "info"}
+            if "pick" in node and architecture is not None:
+                nodes[path]["arch"] = str(architecture({**self.space.fixed, **_decisions(node["pick"])}))
+        select = self.flow.settings["select"] or "valid"
+        facts: dict[str, Any] = {"split_tree": {"nodes": nodes, "n_train": self.times.n_train, "select": select}}
+        if self._oracle is not None:
+            facts["oracle"] = self._oracle.summary(scores)
+        return facts
 
     def gradients(self, fixed: Mapping[str, str]) -> Any:
         """Mean gradient of the present node's weights; see `WeightSharing.gradients`."""
@@ -391,8 +350,8 @@ class FewShotSearch:
             "passes": cost.passes,
             "epochs": self._epochs,
             "steps": self._steps,
-            "alive": [score.state() for score in self._alive],
-            "out": [score.state() for score in self._out],
+            "weights": {path: dict(weights) for path, weights in self._weights.items()},
+            "probe": self._probing.state() if self._probing is not None else None,
             "inner": self.inner.state(),
         }
 
@@ -403,26 +362,15 @@ class FewShotSearch:
         self.tree, self._kept, self._parents = dict(state["tree"]), dict(state["kept"]), dict(state["parents"])
         self._meter.cost, self._epochs = Cost(passes=state["passes"]), float(state["epochs"])
         self._steps = int(state["steps"])
-        self._alive, self._out = ([Score.load(score) for score in state[name]] for name in ("alive", "out"))
+        self._weights = dict(state["weights"])
         self.inner = self._made(self.node, self.level)
         self.inner.load(state["inner"])
+        if state["probe"] is not None:
+            self._start_probe()
+            assert self._probing is not None
+            self._probing.load(state["probe"])
 
 
-@torch.no_grad()
-def inherit(parent: OneShot, child: OneShot, allowed: Mapping[str, Sequence[str]]) -> None:
-    """Let a search of fewer candidates go on where another one stands: weights, buffers, logits, momentum and steps."""
-    child.net.load_state_dict(parent.net.restrict(allowed, weights="copy").state_dict())
-    old, new = parent.training, child.training
-    groups = [(old.weight_group, old.weight_optimizer, new.weight_group, new.weight_optimizer)]
-    if old.valid_group is not None and new.valid_group is not None:
-        groups.append((old.valid_group, old.valid_optimizer, new.valid_group, new.valid_optimizer))
-        for name, weight in new.valid_group.tensors.items():
-            source = old.valid_group.tensors[name]
-            weight.copy_(source if source.shape == weight.shape else new.weight_group.tensors[name])
-    for before, from_, after, to in groups:
-        for name, weight in after.tensors.items():
-            source = before.tensors.get(name)
-            saved = from_.state.get(source, {}) if source is not None and source.shape == weight.shape else {}
-            if saved:
-                to.state[weight] = {k: v.clone() if isinstance(v, torch.Tensor) else v for k, v in saved.items()}
-    new.step = old.step
+def _decisions(pick: Mapping[str, Any]) -> dict[str, Any]:
+    """Decisions as a space has them, from JSON."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in pick.items()}

@@ -12,21 +12,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from oche.errors import ArgumentError, TrainingError
 from oche.flows._partition import mean_cut, partition
 from oche.loop.contracts import Problem
-from oche.seeds import building, derive
+from oche.seeds import building, derive, torch_generator
 from oche.supernets.drawn import Moment
 from oche.supernets.network import Supernet
 from oche.supernets.relaxed import Relaxed
 
 #: Added to the product of two norms.
 EPS = 1e-6
-
-#: Two-sided 95 % of the normal distribution.
-_Z = 1.96
 
 
 def similarity(
@@ -38,6 +36,7 @@ def similarity(
     number: int = 0,
     seed: int = 0,
     moment: Moment | None = None,
+    sketch: int = 0,
 ) -> np.ndarray:
     """Cosines between the gradients of the shared weights, one for each candidate, on one batch.
 
@@ -50,6 +49,8 @@ def similarity(
         number: Which draw of the other choices is the context; all candidates get the same one.
         seed: Of dropout and the like.
         moment: How far the search is; None: as the supernet has it.
+        sketch: Numbers to which each gradient is projected by a count sketch (Charikar et al. 2002), the same one for all candidates and
+            batches; its cosines are right on average, with a standard error of about `1 / sqrt(sketch)`. 0: whole gradients, exact.
 
     Returns:
         `(K, K)`; 0 where a gradient is zero.
@@ -62,10 +63,10 @@ def similarity(
     """
     weights = supernet.named_weights()
     owned = _owned(supernet, choice)
-    shared = [name for name, weight in weights.items() if id(weight) not in owned]
+    shared = {name: None for name, weight in weights.items() if id(weight) not in owned}
     if not shared:
         raise ArgumentError(f"split of {choice!r}: got a supernet whose weights all belong to its candidates; allowed: shared weights")
-    leaves = {name: weights[name].detach().requires_grad_(name in set(shared)) for name in weights}
+    leaves = {name: weights[name].detach().requires_grad_(name in shared) for name in weights}
     arch = {key: logits.detach() for key, logits in supernet.named_arch().items()}
     modes = {module: module.training for module in supernet.modules()}
     last = supernet.runtime.last
@@ -78,7 +79,7 @@ def similarity(
             forced = supernet.fixed({**_above(supernet, choice), choice: label})
             with building(derive(seed, "probe", number)), supernet.at(number, "weights", 0, moment), forced:
                 loss = problem.loss(supernet.functional(leaves, arch), batch)
-            rows.append(_flat(loss, [leaves[name] for name in shared]))
+            rows.append(_flat(loss, [leaves[name] for name in shared], sketch))
             if not math.isfinite(float(rows[-1].abs().sum())):
                 raise TrainingError(f"split of {choice!r}: got a gradient of candidate {label!r} on batch {number} that is not finite")
     finally:
@@ -96,10 +97,31 @@ def cosines(gradients: Tensor) -> np.ndarray:
     return (product / (norms[:, None] * norms[None] + EPS)).cpu().numpy()
 
 
-def _flat(loss: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """The gradient as one vector; weights that the loss does not use count as zeros."""
+def _flat(loss: Tensor, weights: Sequence[Tensor], sketch: int) -> Tensor:
+    """The gradient as one vector, or its sketch; weights that the loss does not use count as zeros."""
     found = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else [None] * len(weights)
-    return torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in zip(found, weights, strict=True)]).detach()
+    if not sketch:
+        return torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in zip(found, weights, strict=True)]).detach()
+    total = torch.zeros(sketch, dtype=torch.float64)
+    for number, gradient in enumerate(found):
+        if gradient is not None:
+            total += sketched(gradient.detach().cpu(), sketch, number)
+    return total
+
+
+def sketched(gradient: Tensor, size: int, number: int = 0) -> Tensor:
+    """The count sketch of one tensor, `(size,)`: every number is added, with a random sign, to a random place.
+
+    Args:
+        gradient: Any shape.
+        size: Places.
+        number: Which of several independent sketches; the sum of those of all tensors is the sketch of them as one vector.
+    """
+    generator = torch_generator(0, "count sketch", size, number)
+    n = gradient.numel()
+    places = torch.randint(size, (n,), generator=generator)
+    signs = 2 * torch.randint(2, (n,), generator=generator).double() - 1
+    return torch.zeros(size, dtype=torch.float64).index_add_(0, places, signs * gradient.flatten().double())
 
 
 def _owned(supernet: Supernet, choice: str) -> set[int]:
@@ -137,6 +159,12 @@ class Score:
     labels: tuple[str, ...]
     groups: int
     matrices: list[np.ndarray] = field(default_factory=list)
+    _parts: list[list[int]] | None = field(default=None, repr=False)
+
+    def add(self, matrix: np.ndarray) -> None:
+        """The similarity on one more batch."""
+        self.matrices.append(matrix)
+        self._parts = None
 
     @property
     def similarity(self) -> np.ndarray:
@@ -146,7 +174,9 @@ class Score:
     @property
     def parts(self) -> list[list[int]]:
         """The groups."""
-        return partition(self.similarity, self.groups)
+        if self._parts is None:
+            self._parts = partition(self.similarity, self.groups)
+        return self._parts
 
     @property
     def cut(self) -> float:
@@ -156,11 +186,12 @@ class Score:
     @property
     def error(self) -> float:
         """Half of a 95 % interval of the cut, infinite with one batch."""
-        if len(self.matrices) < 2:
-            return math.inf
-        parts = self.parts
-        values = [mean_cut(s, parts) for s in self.matrices]
-        return float(_Z * np.std(values, ddof=1) / math.sqrt(len(values)))
+        return half_width(self.each)
+
+    @property
+    def each(self) -> np.ndarray:
+        """The mean similarity across the groups on every batch."""
+        return np.array([mean_cut(s, self.parts) for s in self.matrices])
 
     def state(self) -> dict[str, Any]:
         """For checkpoints."""
@@ -172,15 +203,31 @@ class Score:
         return cls(state["choice"], tuple(state["labels"]), state["groups"], [np.array(m) for m in state["matrices"]])
 
 
-def survivors(scores: Sequence[Score], first: int) -> list[Score]:
-    """Choices that may still have the smallest cut: those whose interval reaches that of the leader.
+def half_width(values: np.ndarray) -> float:
+    """Half of a 95 % interval of a mean by Student's t, infinite with one value."""
+    n = len(values)
+    if n < 2:
+        return math.inf
+    return float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
+def survivors(scores: Sequence[Score], first: int, tolerance: float = 0.0) -> list[Score]:
+    """Choices that may still have the smallest cut.
+
+    All choices saw the same batches, so each is compared with the leader batch by batch: what a batch adds to all cuts alike takes no
+    part in the interval. A choice drops out when the interval of the difference lies above minus `tolerance`.
 
     Args:
-        scores: Of all choices that were not rejected before.
+        scores: Of all choices that were not rejected before, with equal numbers of batches.
         first: Batches before which none is rejected.
+        tolerance: A cut that is smaller by less is no reason to read on.
     """
     if min(len(score.matrices) for score in scores) < first:
         return list(scores)
     leader = min(scores, key=lambda score: score.cut)
-    limit = leader.cut + leader.error
-    return [score for score in scores if score is leader or score.cut - score.error <= limit]
+    kept = []
+    for score in scores:
+        gap = score.each - leader.each
+        if score is leader or gap.mean() - half_width(gap) <= -tolerance:
+            kept.append(score)
+    return kept

@@ -81,7 +81,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         curves={**incumbents(job, run), **curves} if searched else curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
-        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run)},
+        settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run, pick)},
         env=environment(getattr(task, "device", "cpu"), plan.threads),
         artifacts=feedback.artifacts,
         status="done" if feedback.ok else "failed",
@@ -158,10 +158,11 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
     return settings
 
 
-def _facts(run: Any) -> dict[str, Any]:
-    """What the algorithm says of how it worked, where it has `facts()`, a dict of JSON values."""
+def _facts(run: Any, pick: Any) -> dict[str, Any]:
+    """What the algorithm says of how it worked: by `facts()`, a dict of JSON values, or with its pick, where it lives in a worker."""
     say = getattr(getattr(run, "algorithm", None), "facts", None)
-    return dict(say()) if say is not None else {}
+    told = pick.proposal.info.get("facts", {}) if pick is not None else {}
+    return {**(dict(say()) if say is not None else {}), **told}
 
 
 def _stopping(plan: Plan, run: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from oche import algorithms
@@ -104,11 +105,13 @@ def search(
         raise ArgumentError(
             f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
         )
-    if shares_weights and job.flow.name != "joint":
+    if shares_weights and job.flow.name != "joint" and not getattr(job.flow, "shares_weights", False):
         raise ArgumentError(
             f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
-            "allowed: algorithms that propose points; use flow 'joint'"
+            "allowed: algorithms that propose points; use flow 'joint' or 'few-shot'"
         )
+    if shares_weights and job.flow.name != "joint":
+        job.flow.search(make)  # what does not go together stops here
     policy = as_policy(early_stopping)
     if policy is not None:
         _check_stoppable(job, shares_weights, policy)
@@ -136,7 +139,8 @@ def search(
                 algorithm_now = job.help(job.flow.search(make))
                 bundles = {"workers": workers, "pool": pool.workers}
                 runs.append(_ask_tell_run(job, algorithm_now, plan, opened, bundles, make_record=record, watcher=Watcher(policy)))
-        bench = Workbench(job.space, job.task, algorithm if shares_weights else None)
+        shared = partial(job.flow.search, make) if shares_weights and job.flow.name != "joint" else algorithm
+        bench = Workbench(job.space, job.task, shared if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
         Engine(runs, pool, bench, title=title, quiet=not progress).run()
     return Runs(runs, job.space, job.task, algorithm, budget)

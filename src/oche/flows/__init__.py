@@ -6,11 +6,13 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Factorized": "oche.flows._factorized:Factorized",
+        "FewShot": "oche.flows._few_shot:FewShot",
         "Hybrid": "oche.flows._hybrid:Hybrid",
         "Joint": "oche.flows._joint:Joint",
         "Separate": "oche.flows._separate:Separate",
         "get": "oche.flows._registry:get",
         "names": "oche.flows._registry:names",
+        "partition": "oche.flows._partition:partition",
         "registry": "oche.flows._registry:registry",
         "text": "oche.flows._registry:text",
     },

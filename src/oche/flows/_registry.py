@@ -12,6 +12,7 @@ registry.register("joint", "oche.flows._joint:Joint", "one search over all decis
 registry.register("separate", "oche.flows._separate:Separate", "one part of the decisions first, then the rest, `first=REGEX`")
 registry.register("factorized", "oche.flows._factorized:Factorized", "a fresh inner search for each outer point, `outer=REGEX`")
 registry.register("hybrid", "oche.flows._hybrid:Hybrid", "a share of the trials in one flow, then another that knows them")
+registry.register("few-shot", "oche.flows._few_shot:FewShot", "a supernet is split into several, `splits=EPOCH:GROUPS,...&criterion=gm`")
 
 
 def names() -> list[str]:

@@ -1,0 +1,110 @@
+"""When a few-shot search splits, in steps, under a budget that includes probing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from oche.algorithms.one_shot_plan import Plan
+from oche.errors import ArgumentError, BudgetError
+from oche.loop.contracts import Budget
+from oche.program import Space
+
+#: Largest share of a short budget that goes to probing.
+_PROBING = 0.25
+
+
+class Timetable:
+    """Steps of every level.
+
+    Where the budget is shorter than the plan, all lengths shrink alike, and probing gets at most a quarter.
+
+    Args:
+        flow: The settings.
+        plan: Of the algorithm.
+        space: The whole space.
+        n_train: Steps of an epoch.
+        budget: Epochs of all supernets and of probing together (a pass over a batch is a step), or None.
+
+    Raises:
+        BudgetError: a budget in other units, or one that is too short.
+    """
+
+    def __init__(self, flow: Any, plan: Plan, space: Space, n_train: int, budget: Budget | None) -> None:
+        if n_train < 1:
+            raise ArgumentError("train split: got no batches; allowed: at least one; use more data or smaller batches")
+        self.flow, self.n_train = flow, n_train
+        self._budget = budget
+        widths = [p.n for p in space.points if p.kind == "categorical"]
+        self._choices, self._widest = len(widths), max(widths, default=2)
+        self.epochs = [epoch * n_train for epoch, _ in flow.splits]
+        self.final = (flow.final_epochs or plan.epochs) * n_train
+        self.batches = flow.batches
+        limits = budget.limits() if budget is not None else {}
+        if flow.splits and limits and set(limits) != {"epochs"}:
+            shown = ", ".join(f"{unit}={limit}" for unit, limit in limits.items())
+            raise BudgetError(f"budget of flow few-shot: got {shown}; allowed: epochs (of all supernets and of probing), or None")
+        probes = flow.criterion == "gm" or flow.choose == "gm"
+        self._probed = sum(widths) * sum(self._nodes(level) for level in range(len(flow.splits))) if probes else 0
+        if flow.splits and limits:
+            self._shrink(limits["epochs"] * n_train)
+
+    def _nodes(self, level: int) -> int:
+        return self.flow.nodes(level, self._widest)
+
+    def _trained(self) -> int:
+        ends = [0, *self.epochs]
+        levels = range(len(self.epochs))
+        return sum(self._nodes(t) * (ends[t + 1] - ends[t]) for t in levels) + self._nodes(len(self.epochs)) * self.final
+
+    def _shrink(self, allowed: float) -> None:
+        if self._trained() + self._probed * self.batches <= allowed:
+            return
+        if self._probed:
+            self.batches = min(self.batches, int(max(allowed * _PROBING, 0) // self._probed))
+        left = allowed - self._probed * self.batches
+        factor, before = min(1.0, left / self._trained()), -1
+        for level, steps in enumerate(self.epochs):
+            self.epochs[level] = before = max(math.floor(steps * factor), before + 1, 1 if steps else 0)
+        self.final = max(1, math.floor(self.final * factor))
+        if self.batches < 1 or self._trained() > left:
+            raise BudgetError(
+                f"budget of flow few-shot: got epochs={allowed / self.n_train:g}; allowed: enough for a step of each of up to "
+                f"{self._nodes(len(self.epochs))} supernets and for {self._probed} passes of probing with one batch, at {self.n_train} "
+                "passes an epoch; use fewer splits, or choose=random"
+            )
+
+    @property
+    def steps(self) -> int:
+        """An estimate of all steps."""
+        nodes = sum(self._nodes(t) for t in range(len(self.epochs)))
+        probes = nodes * self._choices * self.batches if self._probed else nodes
+        return self._trained() + probes + self._nodes(len(self.epochs))
+
+    def until(self, level: int) -> int:
+        """Step of its own training at which a node of a level is split."""
+        if self.flow.restart == "all" and level:
+            return self.epochs[level] - self.epochs[level - 1]
+        return self.epochs[level]
+
+    def plan_of(self, plan: Plan, level: int) -> tuple[Plan, Budget | None]:
+        """Plan and budget of a node of a level.
+
+        A node that starts anew runs through a schedule of its own length; the others follow one schedule to the end of the last ones, in
+        which the architecture parameters rest until the last split.
+        """
+        if not self.flow.splits:
+            own = plan if self.flow.final_epochs is None else replace(plan, epochs=self.flow.final_epochs)
+            return own, self._budget
+        leaf, warmup = level == len(self.epochs), plan.warmup if plan.warmup < 1 else plan.warmup / plan.epochs
+        if leaf and self.flow.restart != "none":
+            total = self.final
+        elif self.flow.restart == "all":
+            total, warmup = max(1, self.until(level)), 1 - 1e-6
+        else:
+            total = self.epochs[-1] + self.final
+            warmup = self.epochs[-1] / total
+        epochs = total / self.n_train
+        made = replace(plan, epochs=max(1, math.ceil(epochs - 1e-9)), warmup=warmup, guards=plan.guards if leaf else None)
+        return made, Budget(epochs=epochs)

@@ -1,0 +1,233 @@
+"""How much the candidates of a choice agree about the weights that they share: gradients of the same batch in the same context.
+
+Probing reads a supernet and changes nothing of it: weights, logits, buffers, mode and random streams are afterwards what they were.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+from oche.errors import ArgumentError, TrainingError
+from oche.flows._partition import mean_cut, partition
+from oche.loop.contracts import Problem
+from oche.seeds import building, derive, torch_generator
+from oche.supernets.drawn import Moment
+from oche.supernets.network import Supernet
+from oche.supernets.relaxed import Relaxed
+
+#: Added to the product of two norms.
+EPS = 1e-6
+
+
+def similarity(
+    supernet: Supernet,
+    problem: Problem,
+    choice: str,
+    labels: Sequence[str],
+    batch: Any,
+    number: int = 0,
+    seed: int = 0,
+    moment: Moment | None = None,
+    sketch: int = 0,
+) -> np.ndarray:
+    """Cosines between the gradients of the shared weights, one for each candidate, on one batch.
+
+    Args:
+        supernet: Trained as far as it is.
+        problem: Gives the loss.
+        choice: The choice that is fixed to one candidate after the other.
+        labels: These candidates.
+        batch: Of the training split.
+        number: Which draw of the other choices is the context; all candidates get the same one.
+        seed: Of dropout and the like.
+        moment: How far the search is; None: as the supernet has it.
+        sketch: Numbers to which each gradient is projected by a count sketch (Charikar et al. 2002), the same one for all candidates and
+            batches; its cosines are right on average, with a standard error of about `1 / sqrt(sketch)`. 0: whole gradients, exact.
+
+    Returns:
+        `(K, K)`; 0 where a gradient is zero.
+
+    Raises:
+        ArgumentError: no weights are shared.
+        TrainingError: a gradient is not finite.
+
+    Source: Hu et al. 2022 (GM-NAS); weights of the candidates themselves are left out, stem and classifier are not.
+    """
+    weights = supernet.named_weights()
+    owned = _owned(supernet, choice)
+    shared = {name: None for name, weight in weights.items() if id(weight) not in owned}
+    if not shared:
+        raise ArgumentError(f"split of {choice!r}: got a supernet whose weights all belong to its candidates; allowed: shared weights")
+    leaves = {name: weights[name].detach().requires_grad_(name in shared) for name in weights}
+    arch = {key: logits.detach() for key, logits in supernet.named_arch().items()}
+    modes = {module: module.training for module in supernet.modules()}
+    last = supernet.runtime.last
+    rows = []
+    for module in modes:
+        module.training = True
+    try:
+        for label in labels:
+            # A functional call runs on buffers of its own, and the draw of a number is always the same.
+            forced = supernet.fixed({**_above(supernet, choice), choice: label})
+            with building(derive(seed, "probe", number)), supernet.at(number, "weights", 0, moment), forced:
+                loss = problem.loss(supernet.functional(leaves, arch), batch)
+            rows.append(_flat(loss, [leaves[name] for name in shared], sketch))
+            if not math.isfinite(float(rows[-1].abs().sum())):
+                raise TrainingError(f"split of {choice!r}: got a gradient of candidate {label!r} on batch {number} that is not finite")
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        supernet.runtime.last = last
+    return cosines(torch.stack(rows))
+
+
+def cosines(gradients: Tensor) -> np.ndarray:
+    """`<G_i, G_j> / (|G_i| |G_j| + 1e-6)` of the rows `(K, n)`."""
+    g = gradients.double()
+    product = g @ g.T
+    norms = product.diagonal().clamp_min(0).sqrt()
+    return (product / (norms[:, None] * norms[None] + EPS)).cpu().numpy()
+
+
+def _flat(loss: Tensor, weights: Sequence[Tensor], sketch: int) -> Tensor:
+    """The gradient as one vector, or its sketch; weights that the loss does not use count as zeros."""
+    found = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else [None] * len(weights)
+    if not sketch:
+        return torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in zip(found, weights, strict=True)]).detach()
+    total = torch.zeros(sketch, dtype=torch.float64)
+    for number, gradient in enumerate(found):
+        if gradient is not None:
+            total += sketched(gradient.detach().cpu(), sketch, number)
+    return total
+
+
+def sketched(gradient: Tensor, size: int, number: int = 0) -> Tensor:
+    """The count sketch of one tensor, `(size,)`: every number is added, with a random sign, to a random place.
+
+    Args:
+        gradient: Any shape.
+        size: Places.
+        number: Which of several independent sketches; the sum of those of all tensors is the sketch of them as one vector.
+    """
+    generator = torch_generator(0, "count sketch", size, number)
+    n = gradient.numel()
+    places = torch.randint(size, (n,), generator=generator)
+    signs = 2 * torch.randint(2, (n,), generator=generator).double() - 1
+    return torch.zeros(size, dtype=torch.float64).index_add_(0, places, signs * gradient.flatten().double())
+
+
+def _owned(supernet: Supernet, choice: str) -> set[int]:
+    """Weights of the candidates of a choice, wherever it stands."""
+    places = [m for m in supernet.network.modules() if isinstance(m, Relaxed) and choice in (m.slot.key, *m.slot.keys)]
+    return {id(weight) for place in places for weight in place.parameters()}
+
+
+def _above(supernet: Supernet, choice: str) -> dict[str, str]:
+    """Decisions under which a choice that stands inside others is active."""
+    points = supernet.space.points
+    at = next((i for i, point in enumerate(points) if point.key == choice), -1)
+    found: dict[str, str] = {}
+    while at >= 0 and points[at].parent >= 0:
+        parent = points[points[at].parent]
+        row = supernet.policy.rows.get(parent.key)
+        if row is not None and row.kind == "one":
+            found[parent.key] = parent.labels[points[at].parent_choice]
+        at = points[at].parent
+    return found
+
+
+@dataclass
+class Score:
+    """What is known of one choice after some batches.
+
+    Args:
+        choice: Its key.
+        labels: Its candidates.
+        groups: Into how many they would be split.
+        matrices: One similarity per batch.
+    """
+
+    choice: str
+    labels: tuple[str, ...]
+    groups: int
+    matrices: list[np.ndarray] = field(default_factory=list)
+    _parts: list[list[int]] | None = field(default=None, repr=False)
+
+    def add(self, matrix: np.ndarray) -> None:
+        """The similarity on one more batch."""
+        self.matrices.append(matrix)
+        self._parts = None
+
+    @property
+    def similarity(self) -> np.ndarray:
+        """Mean of the cosines over the batches, which is not the cosine of mean gradients."""
+        return np.mean(self.matrices, axis=0)
+
+    @property
+    def parts(self) -> list[list[int]]:
+        """The groups."""
+        if self._parts is None:
+            self._parts = partition(self.similarity, self.groups)
+        return self._parts
+
+    @property
+    def cut(self) -> float:
+        """Mean similarity of candidates in different groups; the choice with the smallest one is split."""
+        return mean_cut(self.similarity, self.parts)
+
+    @property
+    def error(self) -> float:
+        """Half of a 95 % interval of the cut, infinite with one batch."""
+        return half_width(self.each)
+
+    @property
+    def each(self) -> np.ndarray:
+        """The mean similarity across the groups on every batch."""
+        return np.array([mean_cut(s, self.parts) for s in self.matrices])
+
+    def state(self) -> dict[str, Any]:
+        """For checkpoints."""
+        return {"choice": self.choice, "labels": list(self.labels), "groups": self.groups, "matrices": [m.tolist() for m in self.matrices]}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> Score:
+        """The inverse of `state`."""
+        return cls(state["choice"], tuple(state["labels"]), state["groups"], [np.array(m) for m in state["matrices"]])
+
+
+def half_width(values: np.ndarray) -> float:
+    """Half of a 95 % interval of a mean by Student's t, infinite with one value."""
+    n = len(values)
+    if n < 2:
+        return math.inf
+    return float(stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+
+
+def survivors(scores: Sequence[Score], first: int, tolerance: float = 0.0) -> list[Score]:
+    """Choices that may still have the smallest cut.
+
+    All choices saw the same batches, so each is compared with the leader batch by batch: what a batch adds to all cuts alike takes no
+    part in the interval. A choice drops out when the interval of the difference lies above minus `tolerance`.
+
+    Args:
+        scores: Of all choices that were not rejected before, with equal numbers of batches.
+        first: Batches before which none is rejected.
+        tolerance: A cut that is smaller by less is no reason to read on.
+    """
+    if min(len(score.matrices) for score in scores) < first:
+        return list(scores)
+    leader = min(scores, key=lambda score: score.cut)
+    kept = []
+    for score in scores:
+        gap = score.each - leader.each
+        if score is leader or gap.mean() - half_width(gap) <= -tolerance:
+            kept.append(score)
+    return kept

@@ -1,0 +1,241 @@
+"""Few-shot search: similarities, the tree, what it costs, and that it goes on where it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from oche import algorithms, flows
+from oche.errors import ArgumentError, BudgetError, TrainingError
+from oche.flows._few_shot_node import SplitNode, inherit
+from oche.flows._few_shot_points import parts_of
+from oche.flows._matching import Score, cosines, similarity, survivors
+from oche.loop.contracts import Budget, Problem
+from oche.loop.workbench import as_factory
+from oche.mixers import UniformPath
+from oche.program import Space, oneof
+from oche.seeds import torch_generator
+from oche.supernets import supernet
+from oche.testing.weight_sharing import same
+from tests.algorithms.test_one_shot import Net, problem
+
+torch.set_num_threads(1)
+
+SQUARES = Problem(
+    loss=lambda model, batch: 0.5 * (model(batch[0]) - batch[1]).square().sum(), score=None, batches=None, n_batches={}, epochs=1
+)
+
+
+def started(text="few-shot?splits=1:2,2:2&final_epochs=1&batches=2", algorithm="darts?epochs=2", budget=None, seed=0):
+    made = flows.get(text).search(as_factory(algorithm))
+    made.setup(Space(Net), problem(), seed, budget)
+    return made
+
+
+def finished(search, steps=7):
+    while not search.advance(steps).done:
+        pass
+    return search
+
+
+class Op(nn.Module):
+    def __init__(self, f):
+        super().__init__()
+        self.f = f
+
+    def forward(self, x):
+        return self.f(x)
+
+
+class Scalars(nn.Module):
+    """y = v * o(u * x)."""
+
+    def __init__(self):
+        super().__init__()
+        self.u, self.v = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(3.0))
+        ops = {"identity": lambda x: x, "square": lambda x: x * x, "one": torch.ones_like, "zero": lambda x: 0.0 * x}
+        self.op = oneof({name: (lambda f=f: Op(f)) for name, f in ops.items()}, name="op")
+
+    def forward(self, x):
+        return self.v * self.op(self.u * x)
+
+
+def test_similarities_of_the_smallest_net():
+    net = supernet(Scalars, UniformPath())
+    labels = ("identity", "square", "one", "zero")
+    s = similarity(net, SQUARES, "op", labels, (torch.ones(1), torch.ones(1)))
+    expected = {(0, 1): 0.964764, (0, 2): 0.554700, (1, 2): 0.316228, (0, 3): 0.0, (3, 3): 0.0, (0, 0): 1.0}
+    assert {pair: pytest.approx(s[pair], abs=1e-5) for pair in expected} == expected
+    score = Score("op", labels, 2, [s])
+    assert score.parts == [[0, 1], [2, 3]]
+    assert 4 * score.cut == pytest.approx(0.870928, abs=1e-5)
+
+
+def test_cosines_are_symmetric_and_do_not_see_the_scale():
+    g = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
+    s = cosines(g)
+    assert np.allclose(s, s.T) and np.allclose(np.diag(s), 1, atol=1e-5) and np.abs(s).max() <= 1
+    assert np.abs(cosines(10 * g) - s).max() < 1e-5
+
+
+class Planted(nn.Module):
+    """Chained choices; the signs of one are planted."""
+
+    def __init__(self, width: int = 16, planted: int = 1):
+        super().__init__()
+        self.stem = nn.Linear(8, width)
+        base = torch.randn(3, width, width, generator=torch_generator(3, "base")) / width**0.5
+
+        def op(i, sign, number):
+            made = nn.Linear(width, width, bias=False)
+            noise = torch.randn(width, width, generator=torch_generator(4, i, number)) / width**0.5
+            made.weight = nn.Parameter(sign * (base[i] + 0.3 * noise))
+            return nn.Sequential(made, nn.Tanh())
+
+        signs = [[1, 1, -1, -1] if i == planted else [1] * 4 for i in range(3)]
+        self.ops = nn.Sequential(
+            *[oneof({f"o{n}": (lambda i=i, n=n: op(i, signs[i][n], n)) for n in range(4)}, name=f"c{i}") for i in range(3)]
+        )
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x):
+        return self.head(self.ops(self.stem(x)))
+
+
+def test_the_planted_conflict_is_found():
+    net, rows = supernet(Planted, UniformPath()), {}
+    fits = Problem(lambda m, b: F.cross_entropy(m(b[0]), b[1]), None, None, {}, 1)
+    g = torch.Generator().manual_seed(0)
+    batches = [(torch.randn(64, 8, generator=g), torch.randint(3, (64,), generator=g)) for _ in range(4)]
+    for key in ("c0", "c1", "c2"):
+        labels = tuple(f"o{n}" for n in range(4))
+        rows[key] = Score(key, labels, 2, [similarity(net, fits, key, labels, b, i) for i, b in enumerate(batches)])
+    best = min(rows.values(), key=lambda score: score.cut)
+    assert (best.choice, best.parts) == ("c1", [[0, 1], [2, 3]])
+    assert best.cut < min(rows["c0"].cut, rows["c2"].cut) - 0.5
+    assert survivors(list(rows.values()), 4) == [best]
+    assert len(survivors(list(rows.values()), 8)) == 3
+
+
+def test_probing_changes_nothing():
+    search = started()
+    search.advance(5)
+    before, rng, draws = search.inner.state(), torch.get_rng_state(), search.inner.net._draws
+    mode, moment = search.inner.net.training, search.inner.net.policy.moment
+    search._start_probe()
+    for _ in range(4):
+        search._probing.step()
+    assert same(search.inner.state(), before) and torch.equal(torch.get_rng_state(), rng)
+    assert (search.inner.net.training, search.inner.net.policy.moment, search.inner.net._draws) == (mode, moment, draws)
+
+
+@pytest.mark.parametrize(
+    ("splits", "final", "epochs", "leaves"),
+    [
+        ("15:2,30:2", 30, 165, 4),
+        ("20:2,40:2", 50, 260, 4),
+        ("2:2,4:2,6:2", 15, 134, 8),
+        ("0:7", 20, 140, 7),
+        ("40:2,80:3", 40, 360, 6),
+        ("30:2,60:2,90:2", 30, 450, 8),
+    ],
+)
+def test_epochs_of_the_published_schedules(splits, final, epochs, leaves):
+    flow = flows.FewShot(splits)
+    assert (flow.trained_epochs(final), flow.leaves()) == (epochs, leaves)
+
+
+def test_the_cost_is_that_of_all_supernets_and_of_probing():
+    search = finished(started())
+    probed = sum(4 * n for node in search.tree.values() for n in node.get("batches", {}).values())
+    assert search.cost.epochs == pytest.approx(search.flow.trained_epochs(1) + probed / 5)
+    assert len(search.leaves) == 4
+
+
+@pytest.mark.parametrize("restart", ["final", "none", "all"])
+def test_a_search_goes_on_from_every_checkpoint(restart):
+    text = f"few-shot?splits=1:2,2:2&final_epochs=1&batches=2&restart={restart}"
+    search, states = started(text), []
+    while not search.advance(9).done:
+        states.append(search.state())
+    for state in states[::2]:
+        again = started(text)
+        again.load(state)
+        finished(again, 4)
+        assert again.propose(4) == search.propose(4)
+        assert same(again.state(), search.state())
+
+
+def test_no_split_is_the_plain_search():
+    alone = algorithms.get("darts?epochs=2")
+    alone.setup(Space(Net), problem(), 0)
+    finished(alone)
+    search = finished(started(flows.FewShot([])))
+    assert same(search.state()["inner"], alone.state())
+    assert [p.dna for p in search.propose(3)] == [p.dna for p in alone.propose(3)]
+
+
+def test_a_child_that_inherits_gives_the_outputs_of_its_parent():
+    search = started("few-shot?splits=1:2&restart=none&final_epochs=1")
+    search.advance(5)
+    allowed = {"op0": ["conv3", "id"]}
+    child = search._made(SplitNode("root/x", allowed), 1)
+    inherit(search.inner, child, allowed)
+    dna = child.space.at(3)
+    whole = search.space.encode_decisions(child.space.decisions(dna))
+    x = torch.randn(4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    search.inner.net.eval(), child.net.eval()
+    with search.inner.net.fixed(whole), child.net.fixed(dna):
+        assert torch.equal(search.inner.net(x), child.net(x))
+    assert child.training.step == 5 and child.training.weight_optimizer.state
+
+
+def test_a_budget_holds_probing_too_and_other_units_are_refused():
+    search = finished(started("few-shot?splits=15:2,30:2&criterion=gm", budget=Budget(epochs=100)))
+    assert search.cost.epochs <= 100
+    with pytest.raises(BudgetError, match="budget of flow few-shot: got epochs=1;"):
+        started("few-shot?splits=1:2,2:2", budget=Budget(epochs=1))
+    with pytest.raises(BudgetError, match="got passes=100"):
+        started(budget=Budget(passes=100))
+
+
+def test_at_most_so_many_leaves_and_kept_nodes():
+    assert len(finished(started("few-shot?splits=1:2,2:2&final_epochs=1&batches=2&max_leaves=3")).leaves) == 3
+    assert len(finished(started("few-shot?splits=1:2,2:2&final_epochs=1&batches=2&prune=1")).leaves) == 2
+
+
+def test_vanilla_splits_one_choice_into_all():
+    search = finished(started("few-shot?splits=0:all&criterion=exhaustive&choose=op1&final_epochs=1"))
+    assert [leaf["path"] for leaf in search.leaves] == [f"root/op1:{{{label}}}" for label in ("conv3", "conv1", "drop", "id")]
+    assert search.cost.epochs == 4
+
+
+def test_points_are_parted_for_other_algorithms():
+    import oche
+
+    program = {k: oneof(list(range(4)), name=k) for k in "ab"}
+    reward = lambda child: float(child["a"] + child["b"])
+    runs = oche.search(program, "sweep", reward, "few-shot?splits=0:all&criterion=exhaustive&choose=a", budget=oche.Budget(trials=16))
+    assert len({t.dna.flat for t in runs[0].trials}) == 16 and runs.best.record.value == 6.0
+    parts = parts_of(Space(program), flows.FewShot("0:2,1:2", criterion="random"))
+    assert sum(Space(program).restrict(part).size for part in parts) == 16
+    with pytest.raises(ArgumentError, match="needs a weight-sharing algorithm"):
+        oche.search(program, "sweep", reward, "few-shot?splits=0:2", budget=oche.Budget(trials=16))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"splits": "2:2,2:2"}, {"splits": "1:1"}, {"splits": "a"}, {"max_leaves": 1}, {"batches": 0}, {"select": "oracle"}, {"choose": "op1"}],
+)
+def test_settings_that_are_not_possible(settings):
+    with pytest.raises(ArgumentError, match="flow few-shot"):
+        flows.FewShot(**settings)
+
+
+def test_a_gradient_that_is_not_finite_is_named():
+    net = supernet(Scalars, UniformPath())
+    with pytest.raises(TrainingError, match="split of 'op': got a gradient of candidate 'identity' on batch 2"):
+        similarity(net, SQUARES, "op", ("identity", "one"), (torch.full((1,), float("nan")), torch.ones(1)), 2)

@@ -36,6 +36,8 @@ registry.register("darts-ssc", "oche.spaces.darts.network:darts_ssc", "DARTS cel
 registry.register("sharpdarts", "oche.spaces.darts.network:sharpdarts", "cells of nine operations of 3x3 (sharpDARTS), 9.96e18 points")
 registry.register("sharperdarts", "oche.spaces.darts.network:sharperdarts", "cells of twelve operations (sharpDARTS)")
 
+registry.register("hypercuboid", "oche.spaces.hypercuboid._builder:space", "paths through a grid of widths and operations, 3,888 points")
+
 registry.register("proxylessnas", "oche.spaces.mobilenetv2.network:space", "MobileNetV2 with a choice in each of 21 blocks, 2.2e17 points")
 registry.register("ofa", "oche.spaces.mobilenetv3.network:space", "MobileNetV3 of elastic depth, kernels and expansions, 2.2e19 points")
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from oche.errors import ArgumentError
-from oche.networks import ResizablePool, SharpSepConv, count
+from oche.networks import CELL_OPS, SHARP_OPS, ResizablePool, SharpSepConv, count, sharp_ops
 
 
 def weights(module: nn.Module) -> int:
@@ -89,3 +89,68 @@ def test_a_mean_counts_the_zeros_around():
 def test_what_is_refused(make, said):
     with pytest.raises(ArgumentError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    ("name", "affine", "plain"),
+    [
+        ("sep_conv_3x3", 864, 800),
+        ("sep_conv_5x5", 1376, 1312),
+        ("sep_conv_7x7", 2144, 2080),
+        ("dil_conv_3x3", 864, 800),
+        ("flood_conv_3x3", 2928, 2768),
+        ("flood_conv_5x5", 4208, 4048),
+        ("choke_conv_3x3", 1552, 1456),
+        ("conv_7x1_1x7", 3616, 3584),
+        ("skip_connect", 0, 0),
+        ("none", 0, 0),
+    ],
+)
+def test_operations_by_name_at_sixteen_channels(name, affine, plain):
+    assert weights(SHARP_OPS[name](channels=16)) == affine
+    assert weights(SHARP_OPS[name](channels=16, affine=False)) == plain
+
+
+@pytest.mark.parametrize("name", SHARP_OPS)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("out", [16, 32])
+def test_every_operation_maps_to_the_size_and_width_that_are_asked_for(name, stride, out):
+    made = SHARP_OPS[name](channels=16, stride=stride, out_channels=out, normalize=True, drop_path=0.1)
+    assert made(torch.zeros(2, 16, 32, 32)).shape == (2, out, 32 // stride, 32 // stride)
+
+
+def test_weights_where_the_width_changes():
+    wide = {name: weights(SHARP_OPS[name](channels=16, stride=2, out_channels=32)) for name in SHARP_OPS}
+    assert wide["sep_conv_3x3"] == wide["choke_conv_3x3"] == 2096 and wide["flood_conv_3x3"] == 7760
+    assert wide["max_pool_3x3"] == wide["avg_pool_3x3"] == wide["skip_connect"] == 576
+
+
+def test_the_choke_has_the_width_that_is_given():
+    assert weights(sharp_ops(96)["choke_conv_3x3"](channels=16)) == 9 * 16 + 16 * 96 + 9 * 96 + 96 * 16 + 2 * (96 + 16)
+    with pytest.raises(ArgumentError, match="mid: got 0"):
+        sharp_ops(0)
+
+
+def test_a_dilated_convolution_has_twice_the_layers_of_the_plain_dictionary():
+    for name, plain in (("dil_conv_3x3", 432), ("dil_conv_5x5", 688)):
+        assert weights(CELL_OPS[name](channels=16)) == plain
+        assert weights(SHARP_OPS[name](channels=16)) == 2 * plain
+
+
+def test_dropping_paths_changes_no_name_of_a_weight():
+    for make in SHARP_OPS.values():
+        assert set(make(channels=4, stride=2).state_dict()) == set(make(channels=4, stride=2, drop_path=0.2).state_dict())
+
+
+def test_the_count_of_the_authors_by_hand():
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.BatchNorm2d(4, affine=False),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+    )
+    convolution = 64 * (4 * 2 * 9 + 4)
+    assert count(net, (2, 8, 8), count="sharpdarts").macs == convolution + 256 * (2 + 1 + 1 + 1) + 64
+    assert count(net, (2, 8, 8)).macs == 64 * 4 * 2 * 9

@@ -21,6 +21,7 @@ from oche.algorithms.operators import Mutate, Random, Top, Uniform
 from oche.loop.contracts import Feedback
 from oche.program import DNA, Space
 from oche.seeds import generator
+from oche.supernets.longest_path import PathRule
 from oche.supernets.policy import Policy
 
 #: Where scored points come from.
@@ -109,6 +110,8 @@ def top(space: Space, policy: Policy, n: int) -> list[DNA] | None:
         policy: With a row of logits for each.
         n: Up to the size of the space.
     """
+    if policy.chain:
+        return policy.paths(n, PathRule(score="log")) if len(policy.chain) == len(policy.rows) else None
     rows = [policy.rows.get(key) for key in space.keys]
     if any(row is None or row.kind != "one" or key not in policy.keys for key, row in zip(space.keys, rows, strict=True)):
         return None

@@ -17,6 +17,9 @@ from oche.errors import TrainingError, unknown
 WithBaseline = Annotated[bool, typer.Option("--baseline/--no-baseline", help="Train random members of the space, to compare.")]
 WithRandom = Annotated[bool, typer.Option("--random-search/--no-random-search", help="Run random search at equal cost, to compare.")]
 Equal = Annotated[str, typer.Option("--equal", help="Cost that random search gets: 'work' (counted, reproducible) or 'cpu_seconds'.")]
+WithHandMade = Annotated[
+    bool, typer.Option("--hand-made/--no-hand-made", help="Train the member that the program's author wrote down, if there is one.")
+]
 Members = Annotated[int, typer.Option("--members", help="How many random members the baseline trains.", min=2)]
 
 
@@ -39,6 +42,7 @@ class Plan:
     warm_start: str | None = None
     prior: Any = None
     early_stopping: str | None = None
+    hand_made: bool = False
 
     def describe(self) -> dict[str, Any]:
         """The plan as JSON."""
@@ -55,6 +59,7 @@ class Plan:
             "seeds": self.seeds,
             "members": self.members,
             "random_search": self.random_search,
+            **({"hand_made": True} if self.hand_made else {}),
             "equal": self.equal,
             "executor": self.common["executor"],
             "parallel": self.common["parallel"],
@@ -93,6 +98,7 @@ def command(
     name: option.Name = None,
     baseline: WithBaseline = True,
     random_search: WithRandom = True,
+    hand_made: WithHandMade = True,
     members: Members = 8,
     equal: Equal = "work",
     max_params: option.MaxParams = None,
@@ -142,6 +148,7 @@ def command(
         warm_start,
         compose.prior(prior, space),
         early_stopping,
+        hand_made and hasattr(space.program, "hand_made"),
     )
     if dry_run:
         described = plan.describe()
@@ -153,12 +160,12 @@ def command(
     title = name or f"{source.text} {chosen}{f' {flow}' if flow else ''} {task or data}"
     _remember(context, store, title)
     with telling("oche.algorithms", not quiet):
-        runs, base, rs = execute(plan, title, out / "networks" if out is not None else None)
-    finish(output, plan, runs, base, rs, out)
+        runs, base, rs, hand = execute(plan, title, out / "networks" if out is not None else None)
+    finish(output, plan, runs, base, rs, hand, out)
 
 
-def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, Any]:
-    """The searches, the baseline, and random search at the cost that the searches had.
+def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, Any, Any]:
+    """The searches, the baseline, random search at the cost that the searches had, and trainings of the hand-made member.
 
     Args:
         plan: What was asked for.
@@ -181,7 +188,11 @@ def execute(plan: Plan, name: str, keep: Path | None = None) -> tuple[Any, Any, 
         seeds = random_seeds([run.seed for run in runs], tests=3 if plan.members else 1)
         given = {**plan.common, "constraint": plan.constraint, "name": f"{name} random search"}
         rs = oche.search(plan.space, "random", plan.task, budget=limit, seeds=seeds, **given)
-    return runs, base, rs
+    hand = None
+    if plan.hand_made:
+        made = oche.driver.HandMade(plan.space)
+        hand = oche.search(plan.space, made, plan.task, seeds=plan.seeds, name=f"{name} hand-made", **plan.common)
+    return runs, base, rs, hand
 
 
 def equal_budget(runs: Any, unit: str) -> Any:
@@ -222,7 +233,7 @@ def random_seeds(seeds: list[int], tests: int, alpha: float = 0.05, most: int = 
     return chosen
 
 
-def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path | None) -> None:
+def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, hand: Any, out: Path | None) -> None:
     """Write, judge, print.
 
     Raises:
@@ -230,7 +241,7 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, out: Path 
     """
     from oche.cli import _results as results
 
-    records = [record for part in (runs, base, rs) if part is not None for record in part.records]
+    records = [record for part in (runs, base, rs, hand) if part is not None for record in part.records]
     files: dict[str, str] = {}
     if out is not None:
         files["records"] = str(results.write_records(out, records))

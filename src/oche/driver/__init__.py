@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Found": "oche.driver._runs:Found",
+        "HandMade": "oche.driver._members:HandMade",
         "Runs": "oche.driver._runs:Runs",
         "baseline": "oche.driver._search:baseline",
         "environment": "oche.driver._records:environment",

@@ -54,6 +54,32 @@ class Members:
         self._asked = int(state["asked"])
 
 
+class HandMade(Members):
+    """Proposes the one point that a program's author wrote down, by the program's method `hand_made`.
+
+    Args:
+        space: A space whose program has such a method; it gives decisions by key.
+
+    Raises:
+        ArgumentError: it has none.
+    """
+
+    name = "hand-made"
+
+    def __init__(self, space: Space) -> None:
+        make = getattr(space.program, "hand_made", None)
+        if make is None:
+            raise ArgumentError(
+                f"hand-made: got program {space.name!r}, which has none; allowed: programs with a method hand_made(), decisions by key"
+            )
+        super().__init__([space.encode_decisions(make())])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The point."""
+        return {"point": "-".join(map(str, self.points[0].flat))}
+
+
 def as_members(points: Sequence[DNA | Sequence[Any]], space: Space) -> list[DNA]:
     """Points as DNA of `space`.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from oche.judge._genotype_graph import drawing, genotype_picture, parse_genotype, style
+from oche.judge._lattice_graph import lattice_picture, parse_path
 from oche.judge._svg import clipped, el
 from oche.store.record import Record
 
@@ -56,6 +57,9 @@ def program_picture(record: Record) -> Markup:
     cells = parse_genotype(record.arch) if record.arch else None
     if cells:
         return genotype_picture(cells)
+    path = parse_path(record.arch) if record.arch else None
+    if path:
+        return lattice_picture(path)
     if record.decisions:
         return decision_list(record.decisions)
     if record.arch:
@@ -72,10 +76,11 @@ def draw_program(text: str, decisions: Mapping[str, object] | None = None) -> st
         text: The program in text form: a genotype, or whatever else its space writes.
         decisions: By key; what is drawn where the text is no genotype.
     """
-    edges = parse_cell(text)
-    if edges:
+    edges, path = parse_cell(text), parse_path(text)
+    if edges or path:
         head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * _WIDTH}" '
-        picture = str(cell_graph(edges, text)).replace("<svg ", head, 1)
+        drawn = lattice_picture(path) if path else cell_graph(edges or [], text)
+        picture = str(drawn).replace("<svg ", head, 1)
         return picture.replace("</title>", f"</title><style>{style()}</style>", 1) + "\n"
     return drawing(parse_genotype(text), decisions or {}, text)
 

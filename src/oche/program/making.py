@@ -53,7 +53,7 @@ def oneof(candidates: Any, name: str | None = None, relaxed_only: Sequence[str] 
     choice = OneOf(name, labeled, given, relaxed_only)
     if not choice.decidable:
         raise SpaceError(f"oneof {name or ''!r}: got only candidates that are relaxed only; allowed: at least one other")
-    return _meet(choice)
+    return meet(choice)
 
 
 def manyof(
@@ -101,7 +101,7 @@ def manyof(
             f"manyof {name or ''!r}: got k={k} of {len(labeled)} candidates; allowed: k up to {len(labeled)}; "
             "too few candidates: add some, or use distinct=False"
         )
-    return _meet(ManyOf(k, labeled, distinct, sorted, merge, name, given))
+    return meet(ManyOf(k, labeled, distinct, sorted, merge, name, given))
 
 
 def permutate(candidates: Any, name: str | None = None) -> Any:
@@ -113,7 +113,7 @@ def permutate(candidates: Any, name: str | None = None) -> Any:
         120
     """
     labeled = _label("permutate", name, candidates)
-    return _meet(ManyOf(len(labeled), labeled, True, False, None, name, kind="permutate"))
+    return meet(ManyOf(len(labeled), labeled, True, False, None, name, kind="permutate"))
 
 
 def repeat(make: Callable[..., Any], count: Any, name: str | None = None) -> Any:
@@ -130,7 +130,7 @@ def repeat(make: Callable[..., Any], count: Any, name: str | None = None) -> Any
     counts = _counts(count, name)
     if not callable(make):
         raise SpaceError(f"repeat {name or ''!r}: got {make!r}; allowed: something that builds a layer, such as lambda i: ...")
-    return _meet(Repeat(make, counts, name or getattr(count, "name", None)))
+    return meet(Repeat(make, counts, name or getattr(count, "name", None)))
 
 
 def floatv(lo: float, hi: float, scale: str = "linear", name: str | None = None) -> Any:
@@ -145,7 +145,7 @@ def floatv(lo: float, hi: float, scale: str = "linear", name: str | None = None)
         SpaceError: the range is empty or not finite, or `lo` is not positive on a logarithmic scale.
     """
     _check_range("floatv", name, lo, hi, scale, ("linear", "log", "rlog"))
-    return _meet(NumberChoice("float", float(lo), float(hi), scale, 1, name))
+    return meet(NumberChoice("float", float(lo), float(hi), scale, 1, name))
 
 
 def intv(lo: int, hi: int, step: int = 1, log: bool = False, name: str | None = None) -> Any:
@@ -160,7 +160,7 @@ def intv(lo: int, hi: int, step: int = 1, log: bool = False, name: str | None = 
     if step < 1:
         raise SpaceError(f"intv {name or ''!r}, step: got {step}; allowed: 1 or more")
     _check_range("intv", name, lo, hi, "log" if log else "linear", ("linear", "log"))
-    return _meet(NumberChoice("int", lo, lo + (hi - lo) // step * step, "log" if log else "linear", step, name))
+    return meet(NumberChoice("int", lo, lo + (hi - lo) // step * step, "log" if log else "linear", step, name))
 
 
 def custom(
@@ -194,7 +194,7 @@ def custom(
         if not callable(function):
             raise SpaceError(f"custom {name or ''!r}, {rule}: got {function!r}; allowed: a function")
     rules = tuple(_function_name(f) for f in (encode, decode, random, mutate))
-    return _meet(TextChoice("custom", encode, decode, random, mutate, name, rules))
+    return meet(TextChoice("custom", encode, decode, random, mutate, name, rules))
 
 
 def evolve(initial: Any, mutate: Callable[[Any, Any], Any], spread: int = 10, name: str | None = None) -> Any:
@@ -221,7 +221,7 @@ def evolve(initial: Any, mutate: Callable[[Any, Any], Any], spread: int = 10, na
         raise SpaceError(f"evolve {name or ''!r}, mutate: got {mutate!r}; allowed: a function of a program and a generator")
     if isinstance(spread, bool) or not isinstance(spread, int) or spread < 0:
         raise SpaceError(f"evolve {name or ''!r}, spread: got {spread!r}; allowed: a whole number from 0")
-    return _meet(Evolve(Serialized(initial, mutate, spread, name), name, (_function_name(mutate),)))
+    return meet(Evolve(Serialized(initial, mutate, spread, name), name, (_function_name(mutate),)))
 
 
 def recursive(make: Callable[[Callable[[], Any] | None], Any], max_depth: int | None = None) -> Any:
@@ -259,7 +259,8 @@ def _function_name(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__qualname__", None) or type(function).__qualname__)
 
 
-def _meet(choice: Choice) -> Any:
+def meet(choice: Choice) -> Any:
+    """What the current resolver says of a choice; in the constructor of a module that runs outside of any, the choice's default."""
     resolver = current()
     if resolver is not None:
         return resolver.resolve(choice)

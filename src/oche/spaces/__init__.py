@@ -5,9 +5,11 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "HyperCuboid": "oche.spaces.hypercuboid._builder:HyperCuboid",
         "darts": "oche.spaces.darts",
         "find_tables": "oche.spaces._registry:find_tables",
         "get": "oche.spaces._registry:get",
+        "hypercuboid": "oche.spaces.hypercuboid",
         "import_table": "oche.spaces._registry:import_table",
         "mobilenetv2": "oche.spaces.mobilenetv2",
         "mobilenetv3": "oche.spaces.mobilenetv3",

@@ -32,6 +32,11 @@ registry.register("s2", "oche.spaces.darts.network:s2", "DARTS cells with skip a
 registry.register("s3", "oche.spaces.darts.network:s3", "DARTS cells with none, skip and separable convolution")
 registry.register("s4", "oche.spaces.darts.network:s4", "DARTS cells with noise and separable convolution")
 registry.register("s5", "oche.spaces.darts.network:s5", "DARTS cells with the seven operations beside none")
+registry.register("darts-ssc", "oche.spaces.darts.network:darts_ssc", "DARTS cells whose convolutions all have two layers (sharpDARTS)")
+registry.register("sharpdarts", "oche.spaces.darts.network:sharpdarts", "cells of nine operations of 3x3 (sharpDARTS), 9.96e18 points")
+registry.register("sharperdarts", "oche.spaces.darts.network:sharperdarts", "cells of twelve operations (sharpDARTS)")
+
+registry.register("hypercuboid", "oche.spaces.hypercuboid._builder:space", "paths through a grid of widths and operations, 3,888 points")
 
 registry.register("proxylessnas", "oche.spaces.mobilenetv2.network:space", "MobileNetV2 with a choice in each of 21 blocks, 2.2e17 points")
 registry.register("ofa", "oche.spaces.mobilenetv3.network:space", "MobileNetV3 of elastic depth, kernels and expansions, 2.2e19 points")
@@ -45,6 +50,10 @@ networks.register("nats-topology", "oche.spaces.nasbench201.network:network", "a
 
 networks.register("darts", "oche.spaces.darts.network:network", "from a genotype, by name or as Genotype(normal=[...], ...)")
 networks.register("darts-imagenet", "oche.spaces.darts.network:imagenet_network", "the same with the published size for ImageNet")
+networks.register("sharpdarts", "oche.spaces.darts.network:sharp_network", "from a genotype of sharp separable convolutions")
+networks.register(
+    "sharpdarts-imagenet", "oche.spaces.darts.network:sharp_imagenet_network", "the same with the published size for ImageNet"
+)
 
 networks.register("proxylessnas", "oche.spaces.mobilenetv2.network:network", "from the operation of each block, 3x3_MBConv3, ...")
 networks.register("ofa", "oche.spaces.mobilenetv3.network:network", "from kernel and expansion of each block, k3e6 k5e4 | ...")

@@ -21,6 +21,7 @@ from oche.errors import ArgumentError, NotRelaxable, unknown
 from oche.networks._elastic import elastic_layers
 from oche.program import DNA, Space, as_space
 from oche.seeds import torch_generator
+from oche.supernets.chains import joined
 from oche.supernets.drawn import Drawn, Gate, Moment
 from oche.supernets.elastic import elastic_layers_of, make_elastic
 from oche.supernets.mixer import PHASES, Mixer
@@ -152,6 +153,7 @@ class Supernet(nn.Module):
                 rows = gate.weights if gate.weights.dim() == 2 else gate.weights[None]
                 weighted = torch.stack([self.weighting(row) for row in rows])
                 drawn.gates[key] = Gate(weighted.reshape(gate.weights.shape), gate.active)
+        joined(self.policy.rows, drawn.gates)
         return replace(drawn, forced=frozenset(decided))
 
     @contextmanager
@@ -166,7 +168,7 @@ class Supernet(nn.Module):
             UnknownNameError: a key or a label does not exist.
         """
         whole = isinstance(decisions, DNA)
-        values = self.space.decisions(decisions) if isinstance(decisions, DNA) else self._checked(decisions)
+        values = self.policy.placed(self.space.decisions(decisions)) if isinstance(decisions, DNA) else self._checked(decisions)
         before = self._fixed, self._all_fixed, self._recalibrated
         self._fixed, self._all_fixed = ({} if whole else self._fixed) | values, whole or self._all_fixed
         try:
@@ -184,7 +186,7 @@ class Supernet(nn.Module):
             row = self.policy.rows[key]
             labels = (value,) if isinstance(value, str) else tuple(value)
             for label in labels:
-                if label not in row.labels:
+                if label not in row.labels and (row.link is None or label not in row.link.decisions):
                     raise unknown(f"candidate of {key!r}", str(label), row.labels)
             if len(labels) != row.k:
                 raise ArgumentError(f"fixed {key!r}: got {len(labels)} labels; allowed: {row.k}")

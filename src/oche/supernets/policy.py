@@ -25,7 +25,9 @@ from oche.errors import ArgumentError, NotRelaxable
 from oche.program import DNA, Space
 from oche.program.spec import Decision, Pick, walk
 from oche.seeds import as_generator, generator
+from oche.supernets import chains
 from oche.supernets.drawn import Drawn, Gate, Moment
+from oche.supernets.longest_path import PathRule
 from oche.supernets.relaxed import escape
 
 #: Standard deviation of initial logits. Source: the reference code of DARTS.
@@ -46,6 +48,7 @@ class Row:
         distinct: Whether slots take different candidates.
         is_sorted: Whether slots take candidates in their order.
         axis: What the candidates differ in: `op`, `depth` (a number of layers) or `width` (of elastic layers).
+        link: How the candidates hang together with the decision before, in a chain of choices.
     """
 
     key: str
@@ -57,6 +60,7 @@ class Row:
     distinct: bool = True
     is_sorted: bool = False
     axis: str = "op"
+    link: chains.Link | None = None
 
     @property
     def by_size(self) -> tuple[int, ...]:
@@ -172,11 +176,17 @@ class Policy(nn.Module):
                 active one.
         """
         gates: dict[str, Gate] = {}
+        state: str | None = None
         for key, row in self.rows.items():
             if row.kind == "set":
                 gates[key] = Gate(self.probabilities(key)) if row.trained else Gate()
                 continue
             logits = self.logits(key)
+            if row.link is not None:
+                closed = torch.tensor(row.link.closed(state), device=logits.device)
+                found, index = pick(logits.masked_fill(closed, -math.inf))
+                gates[key], state = Gate(found, (index,)), row.link.ends[index]
+                continue
             weights, active = [], []
             for slot_logits in logits if row.kind == "slots" else logits[None]:
                 taken = torch.tensor([_closed(row, active, c) for c in range(len(row.labels))], device=logits.device)
@@ -188,8 +198,19 @@ class Policy(nn.Module):
 
     def gates(self, dna: DNA) -> dict[str, Gate]:
         """The gates of a point: its candidates alone, unweighted."""
-        decisions = self.space.decisions(dna)
+        decisions = self.placed(self.space.decisions(dna))
         return {key: forced(row, decisions.get(key)) for key, row in self.rows.items()}
+
+    def placed(self, decisions: Mapping[str, Any]) -> dict[str, Any]:
+        """Decisions by key as labels of candidates of rows: what is fixed in the space comes in where a chain needs it."""
+        if not self.chain:
+            return dict(decisions)
+        return chains.placed(self.rows, {**{k: v for k, v in self.space.fixed.items() if k in self.rows}, **decisions})
+
+    @property
+    def chain(self) -> list[Row]:
+        """The rows whose candidates hang together, in order."""
+        return [row for row in self.rows.values() if row.link is not None]
 
     # -- whole points -------------------------------------------------------------------------------------------------------
 
@@ -212,7 +233,9 @@ class Policy(nn.Module):
 
     def entropy(self) -> Tensor:
         """The entropy of the distribution over points in nats: sum over decisions of P(active) times their own entropy."""
-        return self._entropy(self.space.tree)
+        linked = self.chain
+        total = self._entropy([d for d in self.space.tree if d.key not in {row.key for row in linked}])
+        return total + chains.entropy(linked, {row.key: self.logits(row.key) for row in linked}) if linked else total
 
     def derive(self, exclude: Iterable[str | tuple[str, str]] = ()) -> DNA:
         """The point that the logits stand for.
@@ -225,9 +248,36 @@ class Policy(nn.Module):
         try:
             with torch.no_grad():
                 self._best(self.space.tree, decisions)
+                decisions.update(self._best_paths(1)[0] if self.chain else {})
         finally:
             self._excluded = frozenset()
         return self.space.encode_decisions(decisions)
+
+    @torch.no_grad()
+    def paths(self, k: int = 1, rule: PathRule | None = None) -> list[DNA]:
+        """The best points of a space that is one chain of choices, best first.
+
+        Args:
+            k: How many, at most.
+            rule: What makes a path good; None: the program's own.
+
+        Raises:
+            ArgumentError: there are other choices.
+        """
+        others = [key for key in self.space.keys if self.rows[key].link is None]
+        if others or not self.chain:
+            raise ArgumentError(f"paths: got choices {others or list(self.space.keys)}; allowed: a chain of choices alone; use derive()")
+        return [self.space.encode_decisions(found) for found in self._best_paths(k, rule)]
+
+    def _best_paths(self, k: int, rule: PathRule | None = None) -> list[dict[str, str]]:
+        """Decisions of the best paths through the chain."""
+        linked = self.chain
+        scores = {row.key: self._decidable(row).tolist() for row in linked}
+        first = linked[0].link
+        assert first is not None
+        found = (rule or first.rule).best(chains.levels(linked, scores), k)
+        made = [chains.decided(self.rows, {row.key: i for row, i in zip(linked, path, strict=True)}) for _, path in found]
+        return [{key: label for key, label in one.items() if key in self.space.keys} for one in made]
 
     # -- saving -------------------------------------------------------------------------------------------------------------
 
@@ -256,10 +306,15 @@ class Policy(nn.Module):
         for key, values in taken.items():
             self.logits(key).copy_(values)
 
-    def _masked(self, pick: Pick, slot: int, taken: Sequence[int]) -> Tensor:
-        """Log-probabilities over decidable labels for one slot, given what earlier slots took."""
+    def _masked(self, pick: Pick, slot: int, taken: Sequence[int], decisions: Mapping[str, Any]) -> Tensor:
+        """Log-probabilities over decidable labels for one slot, given what earlier slots and earlier decisions took."""
         row = self.rows[pick.key]
-        if pick.key in self._names:
+        if row.link is not None:
+            before = {**self.space.fixed, **decisions}.get(row.link.before or "")
+            state = None if row.link.before is None else chains.state_after(self.rows[row.link.before], before)
+            here = [row.link.candidate(state, label) for label in pick.labels]
+            values = self.logits(pick.key)[here].cpu().double()
+        elif pick.key in self._names:
             logits = self.logits(pick.key)
             values = (logits[slot] if row.kind == "slots" else logits)[list(row.allowed)].cpu().double()
         else:
@@ -271,7 +326,7 @@ class Policy(nn.Module):
         for pick in picks(tree):
             taken: list[int] = []
             for slot in range(pick.k):
-                p = self._masked(pick, slot, taken).exp().numpy()
+                p = self._masked(pick, slot, taken, decisions).exp().numpy()
                 taken.append(int(rng.choice(pick.n, p=p / p.sum())))
             decide(pick, taken, decisions)
             for slot, c in enumerate(taken):
@@ -287,7 +342,7 @@ class Policy(nn.Module):
             chosen = [pick.labels.index(label) for label in ((value,) if pick.single else value)]
             for slot, c in enumerate(chosen):
                 if pick.key not in seen:
-                    log_p = self._masked(pick, slot, chosen[:slot])
+                    log_p = self._masked(pick, slot, chosen[:slot], decisions)
                     yield log_p[c], _entropy(log_p)
                 yield from self._terms(pick.slots[slot][c], decisions, seen)
             seen.add(pick.key)
@@ -302,7 +357,7 @@ class Policy(nn.Module):
         slot = len(taken)
         if slot == pick.k:
             return torch.zeros((), dtype=torch.float64)
-        log_p = self._masked(pick, slot, taken)
+        log_p = self._masked(pick, slot, taken, {})
         total = torch.zeros((), dtype=torch.float64)
         for c in range(pick.n):
             if allowed(pick, slot, taken, c):
@@ -316,6 +371,8 @@ class Policy(nn.Module):
         score = 1.0
         for pick in picks(tree):
             row = self.rows[pick.key]
+            if row.link is not None:
+                continue  # a chain is decided as a whole
             if row.kind == "one":
                 score *= self._best_one(pick, row, decisions)
             elif row.kind == "set":
@@ -357,7 +414,9 @@ class Policy(nn.Module):
             logits = self.logits(row.key).detach().double().cpu()
             scores = torch.softmax(logits, -1) if self.score is None else self.score(logits)
             p = scores.numpy()[..., list(row.allowed)]
-        kept = [row.labels[i] not in self._excluded and (row.key, row.labels[i]) not in self._excluded for i in row.allowed]
+        kept = [not {row.labels[i], (row.key, row.labels[i])} & self._excluded for i in row.allowed]
+        if row.link is not None:
+            kept = [keep and not {d, (row.key, d)} & self._excluded for keep, d in zip(kept, row.link.decisions, strict=True)]
         return p * kept if sum(kept) >= (row.k if row.distinct else 1) else p
 
 
@@ -370,6 +429,8 @@ def forced(row: Row, value: Any) -> Gate:
     """The gate of a row that is decided: a label, or several; None for a decision that is not made, where nothing is weighted."""
     if value is None:
         return Gate()
+    if row.link is not None and value not in row.labels:
+        return Gate(None, tuple(i for i, label in enumerate(row.link.decisions) if label == value))
     return Gate(None, tuple(row.labels.index(label) for label in ((value,) if row.kind == "one" else value)))
 
 

@@ -18,6 +18,7 @@ from oche.networks._elastic import elastic_rule
 from oche.program import Choice, ManyOf, Node, NumberChoice, OneOf, Repeat, Resolver, Site, Space
 from oche.program.layout import join
 from oche.program.resolver import own_choices
+from oche.supernets.chains import Link
 from oche.supernets.drawn import Gate, Slot
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Row
@@ -134,13 +135,20 @@ class SuperResolver(Resolver):
                 "that are met in every run; nest choices by a callable, and name those under an 'if'"
             ) from error
 
-    def group(self, key: str, labels: tuple[str, ...], axis: str = "op") -> Callable[[], Gate]:
+    def group(self, key: str, labels: tuple[str, ...], axis: str = "op", link: Link | None = None) -> Callable[[], Gate]:
         """Declare one softmax over candidates; the result gives its present gate while the supernet runs.
 
         For choices that build a module of their own. Such a module derives from `Relaxed`, so that children can inherit.
+
+        Args:
+            key: Key of the decision.
+            labels: Labels of the candidates.
+            axis: What they differ in, as in `Row`.
+            link: How they hang together with the decision before; all of them can be decided then.
         """
-        decidable = self.space.labels(key)
-        self._add(Row(key, labels, tuple(i for i, label in enumerate(labels) if label in decidable), axis=axis))
+        decidable = labels if link is not None else self.space.labels(key)
+        allowed = tuple(i for i, label in enumerate(labels) if label in decidable)
+        self._add(Row(key, labels, allowed, axis=axis, link=link))
         runtime, slot = self.runtime, Slot(key, key, labels)
         return lambda: runtime.current(slot).gate(slot)
 

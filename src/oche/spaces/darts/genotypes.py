@@ -32,6 +32,12 @@ KNOWN_OPS = (
     "sep_conv_7x7",
     "conv_7x1_1x7",
     "noise",
+    "flood_conv_3x3",
+    "flood_conv_5x5",
+    "dil_flood_conv_3x3",
+    "dil_flood_conv_5x5",
+    "choke_conv_3x3",
+    "dil_choke_conv_3x3",
 )
 
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
@@ -195,6 +201,12 @@ _SHORT = {
     "d3": "dil_conv_3x3",
     "d5": "dil_conv_5x5",
     "f7": "conv_7x1_1x7",
+    "f3": "flood_conv_3x3",
+    "f5": "flood_conv_5x5",
+    "df3": "dil_flood_conv_3x3",
+    "df5": "dil_flood_conv_5x5",
+    "c3": "choke_conv_3x3",
+    "dc3": "dil_choke_conv_3x3",
 }
 
 
@@ -219,8 +231,9 @@ def _pairs(text: str) -> list[Pair]:
     return [(_SHORT[op], int(state)) for op, state in (word.split() for word in words)]
 
 
-#: Published genotypes by name. Sources: the files `genotypes.py` of the authors' repositories of DARTS (the first four), PC-DARTS and
-#: P-DARTS; SNAS as listed by the authors of PC-DARTS. NASNet-A and AmoebaNet-A are cells of larger spaces.
+#: Published genotypes by name. Sources: the files `genotypes.py` of the authors' repositories of DARTS (the first four), PC-DARTS,
+#: P-DARTS and sharpDARTS; SNAS as listed by the authors of PC-DARTS. NASNet-A and AmoebaNet-A are cells of larger spaces. In those with
+#: SHARP in their names a `dil_conv` has two layers: their networks are built by `oche.spaces.network("sharpdarts", ...)`.
 GENOTYPES: dict[str, Genotype] = {
     "NASNet": _published(
         "s5 1, s3 0 | s5 0, s3 0 | ap 1, sk 0 | ap 0, ap 0 | s3 1, sk 1",
@@ -240,4 +253,14 @@ GENOTYPES: dict[str, Genotype] = {
     "PC_DARTS_IMAGE": _published("sk 1, s3 0 | s3 0, sk 1 | s3 1, s3 3 | s3 1, d5 4", "s3 0, sk 1 | d5 2, mp 1 | s3 2, s3 1 | s5 0, s3 3"),
     "PDARTS": _published("sk 0, d3 1 | sk 0, s3 1 | s3 1, s3 3 | s3 0, d5 4", "ap 0, s5 1 | s3 0, d5 2 | mp 0, d3 1 | d3 1, d5 3"),
     "SNAS": _published("s3 0, s3 1 | sk 0, d3 1 | sk 1, sk 0 | sk 0, s3 1", "mp 0, mp 1 | mp 1, sk 2 | sk 2, mp 1 | mp 0, d5 2"),
+    "SHARPSEPCONV_DARTS": _published(
+        "s3 0, s3 1 | s3 0, s3 2 | sk 0, s3 1 | sk 0, s3 1", "mp 0, sk 1 | sk 2, ap 0 | sk 2, ap 0 | sk 2, sk 3"
+    ),
+    "SHARP_DARTS": _published("c3 0, c3 1 | sk 0, c3 1 | sk 0, sk 1 | sk 0, sk 1", "mp 0, sk 1 | mp 0, sk 2 | mp 0, sk 2 | sk 2, f3 0"),
+    "SHARPSEPCONV_DARTS_MAX_W": _published(
+        "d3 0, d5 1 | s3 2, d5 1 | ap 2, s3 0 | ap 4, mp 3", "mp 0, sk 1 | s5 0, sk 2 | s5 0, d5 3 | s5 4, sk 3"
+    ),
+    "SHARP_DARTS_MAX_W": _published(
+        "s3 0, c3 1 | sk 0, d3 2 | df3 3, f3 0 | df3 0, f3 3", "mp 0, sk 1 | dc3 0, df3 2 | d3 0, sk 3 | f3 0, sk 3"
+    ),
 }

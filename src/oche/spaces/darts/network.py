@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from oche.errors import ArgumentError
-from oche.networks import CELL_OPS, AuxiliaryHead, AuxiliaryOutput, FactorizedReduce, ImageNetStem, ReluConvNorm, Stem
+from oche.networks import AuxiliaryHead, AuxiliaryOutput, FactorizedReduce, ImageNetStem, ReluConvNorm, Stem
+from oche.networks._sharp_ops import CHOKE
 from oche.program import Space, manyof, oneof
 from oche.program.resolver import Decide
 from oche.seeds import building, derive
 from oche.spaces.darts.cells import NODES, decisions, edge_key, edge_label, from_decisions, is_member, node_key
 from oche.spaces.darts.genotypes import Genotype, Pair, genotype, short
-from oche.spaces.darts.op_tables import Ops, op_table
+from oche.spaces.darts.op_tables import Ops, dictionary, is_sharp, op_table
 
 STEMS = ("cifar", "imagenet")
 
@@ -56,12 +57,14 @@ class CellPlan:
 
     Args:
         ops: Operations by (kind, node, input).
+        named: What operations of given cells stand for.
         given: Cells that are given, or None.
         affine: Whether norms have a scale and a shift.
         drop_path: Largest probability of dropping an edge.
     """
 
     ops: Mapping[tuple[str, int, int], Ops]
+    named: Ops
     given: Genotype | None
     affine: bool
     drop_path: float
@@ -125,8 +128,9 @@ class Darts(nn.Module):
         auxiliary_weight: How much its loss counts.
         drop_path: Largest probability of dropping the output of an edge; it rises to that by `oche.networks.set_progress`.
         stem_channels: Channels of the stem's output. None: three times `channels`, or `channels` in an affine ImageNet network.
-        ops: Which operations edges may take, see `op_table`.
+        ops: Which operations edges may take, see `op_table`. With given cells: where the names of their operations are from.
         genotype: Given cells instead of choices: a name, the text form, or a `Genotype`.
+        mid: Middle width of choke convolutions.
 
     Source: Liu et al. 2019 (DARTS) and the authors' code; sizes of the search are theirs. Weight 0.4 of the auxiliary loss as well.
     """
@@ -145,11 +149,13 @@ class Darts(nn.Module):
         stem_channels: int | None = None,
         ops: str | Sequence[str] | Ops = "darts",
         genotype: str | Genotype | None = None,
+        mid: int = CHOKE,
     ) -> None:
         super().__init__()
         _check(stem, channels=channels, cells=cells, classes=classes, in_channels=in_channels)
-        given = _given(genotype) if genotype is not None else None
-        plan = CellPlan(op_table(ops) if given is None else {}, given, affine, drop_path)
+        named = dictionary(ops, mid)
+        given = _given(genotype, named) if genotype is not None else None
+        plan = CellPlan(op_table(ops, mid) if given is None else {}, named, given, affine, drop_path)
         large = stem == "imagenet"
         width = stem_channels or (channels if large and affine else 3 * channels)
         self.stem = ImageNetStem(in_channels, width) if large else Stem(in_channels, width)
@@ -164,7 +170,7 @@ class Darts(nn.Module):
             self.cells.append(cell)
             before, previous, reduced = previous, len(cell.concat) * channels, kind == "reduce"
             if i == self._auxiliary_after:
-                self.auxiliary = AuxiliaryHead(previous, classes, 2 if large else 3, last_norm=not large)
+                self.auxiliary = AuxiliaryHead(previous, classes, 2 if large else 3, last_norm=is_sharp(ops) or not large)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.classifier = nn.Linear(previous, classes)
 
@@ -250,8 +256,31 @@ def s5(**arguments: Any) -> Space:
     return space("s5", **arguments)
 
 
+def darts_ssc(**arguments: Any) -> Space:
+    """The DARTS space of sharp separable convolutions."""
+    return space("darts-ssc", **arguments)
+
+
+def sharpdarts(**arguments: Any) -> Space:
+    """The space of sharpDARTS: nine operations."""
+    return space("sharpdarts", **arguments)
+
+
+def sharperdarts(**arguments: Any) -> Space:
+    """The larger space of sharpDARTS: twelve operations."""
+    return space("sharperdarts", **arguments)
+
+
 def network(
-    genotype: str | Genotype, channels: int = 36, cells: int = 20, classes: int = 10, seed: int = 0, affine: bool = True, **arguments: Any
+    genotype: str | Genotype,
+    channels: int = 36,
+    cells: int = 20,
+    classes: int = 10,
+    seed: int = 0,
+    affine: bool = True,
+    ops: str = "darts",
+    mid: int = CHOKE,
+    **arguments: Any,
 ) -> nn.Module:
     """The network of a genotype as it is trained at the end; the defaults are the published CIFAR-10 network.
 
@@ -262,19 +291,22 @@ def network(
         classes: As in `Darts`.
         seed: Root of the initial weights.
         affine: As in `Darts`.
+        ops: Table from which the names of operations are: `dil_conv_3x3` has one layer in `darts` and two in `sharpdarts`.
+        mid: As in `Darts`.
         **arguments: Other arguments of `Darts`, such as `stem="imagenet"`, `auxiliary=True`, `drop_path=0.2`.
 
     Raises:
         UnknownNameError: no genotype of this name.
         ArgumentError: the text is no genotype; the message says where.
     """
-    given = _given(genotype)
+    named = dictionary(ops, mid)
+    given = _given(genotype, named)
     arguments = {"channels": channels, "cells": cells, "classes": classes, "affine": affine, **arguments}
     if is_member(given):
         # As a search would build it: equal names in the state dict, equal initial weights.
-        return Decide(decisions(given), seed).run(Darts, {"ops": tuple(CELL_OPS), **arguments}, plain=True)
+        return Decide(decisions(given), seed).run(Darts, {"ops": named, **arguments}, plain=True)
     with building(derive(seed, "program")):
-        return Darts(genotype=given, **arguments)
+        return Darts(genotype=given, ops=ops, mid=mid, **arguments)
 
 
 def imagenet_network(genotype: str | Genotype, channels: int = 48, cells: int = 14, classes: int = 1000, **arguments: Any) -> nn.Module:
@@ -282,9 +314,21 @@ def imagenet_network(genotype: str | Genotype, channels: int = 48, cells: int = 
     return network(genotype, channels, cells, classes, **{"stem": "imagenet", **arguments})
 
 
-def _given(text: str | Genotype) -> Genotype:
+def sharp_network(genotype: str | Genotype, channels: int = 36, cells: int = 20, classes: int = 10, **arguments: Any) -> nn.Module:
+    """As `network`, with sharp separable convolutions."""
+    return network(genotype, channels, cells, classes, **{"ops": "sharpdarts", **arguments})
+
+
+def sharp_imagenet_network(
+    genotype: str | Genotype, channels: int = 48, cells: int = 14, classes: int = 1000, **arguments: Any
+) -> nn.Module:
+    """As `sharp_network`, with the published size for ImageNet; with `mid=96` for the wider one."""
+    return sharp_network(genotype, channels, cells, classes, **{"stem": "imagenet", **arguments})
+
+
+def _given(text: str | Genotype, named: Ops) -> Genotype:
     found = genotype(text)
-    found.check_ops(CELL_OPS)
+    found.check_ops(named)
     return found
 
 
@@ -301,7 +345,7 @@ def _edge(plan: CellPlan, kind: str, node: int, state: int, channels: int) -> nn
 
 
 def _given_node(plan: CellPlan, kind: str, pairs: Sequence[Pair], channels: int) -> nn.Module:
-    return GivenNode(pairs, lambda op, state: CELL_OPS[op](**plan.arguments(channels, _stride(kind, state))))
+    return GivenNode(pairs, lambda op, state: plan.named[op](**plan.arguments(channels, _stride(kind, state))))
 
 
 def _stride(kind: str, state: int) -> int:

@@ -7,7 +7,14 @@
     s4      noise, sep_conv_3x3
     s5      the eight without `none`
 
-Source: Zela et al. 2020 (RobustDARTS), section 3 and the authors' table of S1; `s5` is the space of GM-NAS, Hu et al. 2022.
+and of sharpDARTS, whose convolutions all have two layers, so that the choice between them is a fair one:
+
+    darts-ssc      the eight, each convolution a sharp separable one
+    sharpdarts     nine of 3x3: with a wide (flood) and with a narrow (choke) middle
+    sharperdarts   twelve
+
+Source: Zela et al. 2020 (RobustDARTS), section 3 and the authors' table of S1; `s5` is the space of GM-NAS, Hu et al. 2022; the last three
+are of Hundt et al. 2019 (sharpDARTS) and the authors' code, in its order.
 """
 
 from __future__ import annotations
@@ -17,7 +24,8 @@ from typing import Any
 
 from oche.errors import ArgumentError, unknown
 from oche.loop.registry import canonical
-from oche.networks import CELL_OPS, DARTS_OPS
+from oche.networks import CELL_OPS, DARTS_OPS, sharp_ops
+from oche.networks._sharp_ops import CHOKE, SharpOp
 from oche.spaces.darts.cells import EDGES, KINDS
 
 #: What an edge may take, by label; the factories take the arguments that `oche.networks.DARTS_OPS` describes.
@@ -44,15 +52,62 @@ _EQUAL = {
     "s5": tuple(op for op in DARTS_OPS if op != "none"),
 }
 
+_SHARP = {
+    "darts-ssc": tuple(DARTS_OPS),
+    "sharpdarts": (
+        "none",
+        "max_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "dil_conv_3x3",
+        "flood_conv_3x3",
+        "dil_flood_conv_3x3",
+        "choke_conv_3x3",
+        "dil_choke_conv_3x3",
+    ),
+    "sharperdarts": (
+        "none",
+        "max_pool_3x3",
+        "avg_pool_3x3",
+        "skip_connect",
+        "sep_conv_3x3",
+        "sep_conv_5x5",
+        "sep_conv_7x7",
+        "dil_conv_3x3",
+        "dil_conv_5x5",
+        "flood_conv_3x3",
+        "flood_conv_5x5",
+        "dil_flood_conv_3x3",
+    ),
+}
+
 #: Names of the tables.
-TABLES = ("darts", "s1", "s2", "s3", "s4", "s5")
+TABLES = ("darts", "s1", "s2", "s3", "s4", "s5", "darts-ssc", "sharpdarts", "sharperdarts")
 
 
-def op_table(ops: str | Sequence[str] | Ops) -> dict[tuple[str, int, int], Ops]:
+def is_sharp(ops: Any) -> bool:
+    """Whether a table is one of those whose convolutions are sharp separable ones."""
+    if isinstance(ops, Mapping):
+        return bool(ops) and all(isinstance(op, SharpOp) for op in ops.values())
+    return isinstance(ops, str) and canonical(ops) in map(canonical, _SHARP)
+
+
+def dictionary(ops: Any, mid: int) -> Ops:
+    """What the names of operations stand for where a table is in use.
+
+    Args:
+        ops: As in `op_table`.
+        mid: Middle width of choke convolutions.
+    """
+    return sharp_ops(mid) if is_sharp(ops) else CELL_OPS
+
+
+def op_table(ops: str | Sequence[str] | Ops, mid: int = CHOKE) -> dict[tuple[str, int, int], Ops]:
     """Operations by (kind, node, input).
 
     Args:
         ops: Name of a table; or the names of operations that all edges may take; or their factories by label.
+        mid: Middle width of choke convolutions.
 
     Raises:
         UnknownNameError: no such table, or no such operation.
@@ -61,7 +116,11 @@ def op_table(ops: str | Sequence[str] | Ops) -> dict[tuple[str, int, int], Ops]:
     if isinstance(ops, str) and canonical(ops) == "s1":
         rows = {kind: [tuple(_SHORT[op] for op in cell.split("+")) for cell in text.split()] for kind, text in _S1.items()}
         return {(kind, *edge): _named(row) for kind in KINDS for edge, row in zip(EDGES, rows[kind], strict=True)}
-    if isinstance(ops, str):
+    if isinstance(ops, str) and is_sharp(ops):
+        made = sharp_ops(mid)
+        found = next(value for name, value in _SHARP.items() if canonical(name) == canonical(ops))
+        ops = {name: made[name] for name in found}
+    elif isinstance(ops, str):
         found = next((value for name, value in _EQUAL.items() if canonical(name) == canonical(ops)), None)
         if found is None:
             raise unknown("table of operations", ops, TABLES)

@@ -1,0 +1,50 @@
+"""A path in text form, written and read: what records hold and reports draw.
+
+Path(states=[4, 8, 16], steps=['4->4 sep_conv_3x3', '4->8 max_pool_3x3'], levels=['block 1 stride 1', 'block 1 stride 2'])
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oche.errors import ArgumentError
+
+
+def path_text(states: Sequence[str], decisions: Mapping[str, Any], levels: Sequence[str]) -> str:
+    """The path of some decisions.
+
+    Args:
+        states: All states of the grid.
+        decisions: By level.
+        levels: In order.
+    """
+    steps: list[str] = []
+    for level in levels:
+        label = str(decisions[level])
+        if steps:
+            label = f"{steps[-1].partition('->')[2].partition(' ')[0]}->{label}"
+        steps.append(label)
+    return f"Path(states=[{', '.join(states)}], steps={steps!r}, levels={list(levels)!r})"
+
+
+def read_path(text: str) -> tuple[list[str], dict[str, str]]:
+    """States of the grid, and decisions by level; the inverse of `path_text`.
+
+    Raises:
+        ArgumentError: it is no such text.
+    """
+    example = "allowed: Path(states=[4, 8], steps=['4->8 sep_conv_3x3', ...], levels=['block 1 stride 1', ...])"
+    head, _, rest = text.strip().partition("], steps=")
+    steps, _, levels = rest.removesuffix(")").partition(", levels=")
+    try:
+        made, named = ast.literal_eval(steps), ast.literal_eval(levels)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        made, named = None, None
+    whole = isinstance(made, list) and isinstance(named, list) and len(made) == len(named) > 0
+    if not head.startswith("Path(states=[") or not whole or not all(isinstance(one, str) and "->" in one for one in made):
+        raise ArgumentError(f"path: got {text[:80]!r}; {example}")
+    states = head.removeprefix("Path(states=[").split(", ")
+    decisions = {level: step if i == 0 else step.partition("->")[2] for i, (level, step) in enumerate(zip(named, made, strict=True))}
+    return states, decisions

@@ -1,8 +1,8 @@
 """What a step of each bilevel scheme costs: passes, processor seconds, and memory beside the data, all on one supernet.
 
-Settings: three cells of NAS-Bench-201 with all operations mixed, 8 channels, real 32x32 images where `OCHE_DATA` has them (random ones
+Settings: three cells of NAS-Bench-201 with all operations mixed, 8 channels, real 32x32 images where `OCHE_DATA` has them (digits
 otherwise), batches of 32, one thread. Schemes take turns step by step; a ratio is that of two steps of one round, and its spread is the
-quartiles over rounds. Memory is what torch's tensors hold beyond the supernet and the batches: what stays between steps, and the peak in one.
+quartiles over rounds. Memory is what torch's tensors hold: what stays between steps, in copies of the weights, and the peak in a step.
 Gates: RARTS with fused gradients at most 0.5 of second order, with fresh ones at most 0.8, in medians of processor seconds.
 
     python benchmarks/schemes.py

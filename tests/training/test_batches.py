@@ -178,3 +178,18 @@ def test_losses_and_scores_by_hand():
     loss = problem.loss(lambda x: logits, batch)
     assert loss.item() == pytest.approx(expected.item())
     assert loss.requires_grad
+
+
+def test_parts_of_valid_are_disjoint_balanced_and_never_test():
+    problem = training.problem(data.load("digits[:400]"), Recipe(batch_size=64), 0)
+    seen = {}
+    for split in ("valid-fit", "valid-select", "valid"):
+        found = [(x, y) for x, y in problem.batches(split, 0, 0)]
+        assert split == "valid" or len(found) == problem.parts[split]
+        seen[split] = (torch.cat([x for x, _ in found]), torch.cat([y for _, y in found]))
+    rows = {split: {tuple(row.flatten().tolist()) for row in x} for split, (x, _) in seen.items()}
+    assert not rows["valid-fit"] & rows["valid-select"]
+    assert rows["valid-fit"] | rows["valid-select"] == rows["valid"]
+    assert len(seen["valid-select"][0]) == len(seen["valid"][0]) // 4
+    counts = torch.bincount(seen["valid-select"][1], minlength=10)
+    assert int(counts.max() - counts.min()) <= 2

@@ -137,8 +137,11 @@ class OneShot:
         self.training: SchemeState = self.scheme.init(self.bilevel, self.plan.weight_rule, self.plan.arch_rule)
         self.meter = Meter()
         self._train = Stream(problem, "train", derive(seed, "batches", "train"))
-        self._valid = Stream(problem, "valid", derive(seed, "batches", "valid"))
-        self.scorer = Scorer(self.net, problem, seed, self.n_scored, self.n_recalibrated)
+        # A second copy of the weights is trained on validation data: then scores need data that neither copy has seen.
+        apart = self.scheme.copies == 2 and {"valid-fit", "valid-select"} <= set(problem.parts)
+        self._splits = ("valid-fit", "valid-select") if apart else ("valid", "valid")
+        self._valid = Stream(problem, self._splits[0], derive(seed, "batches", "valid"))
+        self.scorer = Scorer(self.net, problem, seed, self.n_scored, self.n_recalibrated, self._splits[1])
         self._scores: list[float] = []
         self._metrics: dict[str, float] = {}
         self._ended = False
@@ -164,6 +167,13 @@ class OneShot:
     def network(self) -> Supernet:
         """The shared network, after `setup`."""
         return self.net
+
+    def facts(self) -> dict[str, Any]:
+        """Which data each group of the search saw, and where its scores were taken."""
+        arch, select = self._splits
+        second = f", {arch} (second copy)" if self.scheme.copies == 2 else ""
+        both = f"train and {arch}" if self.scheme.arch_descends_train else arch
+        return {"splits": {"weights": f"train{second}", "arch": both if self.mixer.learns_arch else "none", "scores": select}}
 
     @property
     def step(self) -> int:

@@ -27,16 +27,18 @@ class Scorer:
         seed: Of the search.
         n_scored: Validation images, at least one batch.
         n_recalibrated: Training batches from which batch-norm statistics are computed anew for each point.
+        split: Where scores are taken.
     """
 
-    def __init__(self, net: Supernet, problem: Problem, seed: int, n_scored: int, n_recalibrated: int) -> None:
+    def __init__(self, net: Supernet, problem: Problem, seed: int, n_scored: int, n_recalibrated: int, split: str = "valid") -> None:
+        self.split = split
         self.net, self.problem, self.seed = net, problem, seed
         self.n_scored, self.n_recalibrated = n_scored, n_recalibrated
 
     @cached_property
     def batches(self) -> list[Any]:
         """The validation batches of every score."""
-        stream: Iterator[Any] = iter(self.problem.batches("valid", derive(self.seed, "batches", "score"), 0))
+        stream: Iterator[Any] = iter(self.problem.batches(self.split, derive(self.seed, "batches", "score"), 0))
         first = next(stream)
         needed = math.ceil(self.n_scored / max(1, len(first[0]))) - 1
         return [first, *itertools.islice(stream, needed)]

@@ -53,7 +53,7 @@ class Stream:
 
     def __init__(self, problem: Problem, split: str, seed: int) -> None:
         self.problem, self.split, self.seed = problem, split, seed
-        self.n = problem.n_batches[split]
+        self.n = problem.parts[split] if split in problem.parts else problem.n_batches[split]
         self._iterator: Iterator[Any] | None = None
         self._next = -1
 

@@ -247,6 +247,8 @@ class Problem:
         n_batches: Number of batches per epoch of each split.
         epochs: Epochs that the task's own recipe would train, as a default plan.
         device: Where batches lie.
+        parts: Number of batches per epoch of disjoint parts of `valid`, if there are any: `valid-fit` for weights that are trained on
+            validation data, `valid-select` for scores that no weights have seen.
     """
 
     loss: Any
@@ -255,6 +257,7 @@ class Problem:
     n_batches: Mapping[str, int]
     epochs: int
     device: str = "cpu"
+    parts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

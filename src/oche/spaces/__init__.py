@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "nasbench201": "oche.spaces.nasbench201",
         "network": "oche.spaces._registry:network",
         "networks": "oche.spaces._registry:networks",
+        "size": "oche.spaces.size",
         "registry": "oche.spaces._registry:registry",
         "table": "oche.spaces._registry:table",
         "tables": "oche.spaces._registry:tables",

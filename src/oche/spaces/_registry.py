@@ -41,6 +41,8 @@ registry.register("hypercuboid", "oche.spaces.hypercuboid._builder:space", "path
 registry.register("proxylessnas", "oche.spaces.mobilenetv2.network:space", "MobileNetV2 with a choice in each of 21 blocks, 2.2e17 points")
 registry.register("ofa", "oche.spaces.mobilenetv3.network:space", "MobileNetV3 of elastic depth, kernels and expansions, 2.2e19 points")
 
+registry.register("size", "oche.spaces.size._network:space", "five widths of eight values, 32,768 points: the size space of NATS-Bench")
+
 #: Builders of a network from its architecture in text form.
 networks = Registry("network", "oche.networks")
 networks.register("nasbench101", "oche.spaces.nasbench101.network:network", "from a cell as JSON of matrix and ops")
@@ -58,6 +60,8 @@ networks.register(
 networks.register("proxylessnas", "oche.spaces.mobilenetv2.network:network", "from the operation of each block, 3x3_MBConv3, ...")
 networks.register("ofa", "oche.spaces.mobilenetv3.network:network", "from kernel and expansion of each block, k3e6 k5e4 | ...")
 
+networks.register("size", "oche.spaces.size._network:network", "from widths, 8:16:32:48:64")
+
 #: Benchmarks that are looked up instead of trained.
 tables = Registry("table", "oche.tables")
 tables.register("nasbench101", "oche.spaces.nasbench101.table:table", "accuracies of 423,624 cells on CIFAR-10")
@@ -65,8 +69,14 @@ tables.register("nasbench201", "oche.spaces.nasbench201.table:table", "accuracie
 
 tables.register("nats-topology", "oche.spaces.nasbench201.table:table", "as nasbench201: the cells are the same")
 
+tables.register("size", "oche.spaces.size._table:table", "accuracies of 32,768 networks of the size space on three data sets")
+
 #: Modules of tables with their own file: `find` and `import_table`.
-_MODULES = {"nasbench201": "oche.spaces.nasbench201.table", "nasbench101": "oche.spaces.nasbench101.table"}
+_MODULES = {
+    "nasbench201": "oche.spaces.nasbench201.table",
+    "nasbench101": "oche.spaces.nasbench101.table",
+    "size": "oche.spaces.size._table",
+}
 _FILE_OF = {"nats-topology": "nasbench201"}
 
 

@@ -146,7 +146,9 @@ def make_elastic(network: nn.Module, runtime: Runtime) -> set[str]:
         if not found:
             continue
         rule = elastic_rule(type(module))
-        if rule is None:
+        if rule is None and hasattr(module, "relax"):
+            module.relax(runtime)
+        elif rule is None:
             _check_container(module, path, found)
         elif rule.tensors:
             reached |= _convert(module, path, found, rule, runtime)

@@ -207,6 +207,11 @@ def width(key: str, location: str, labels: tuple[str, ...], sizes: tuple[int, ..
     return Width((Block((key,), (labels,), sizes, (location,)),))
 
 
+def equality(first: int, second: int) -> Block:
+    """1 where two whole numbers are equal and 0 where they are not, under every combination of their decisions."""
+    return _join((_table(first), _table(second)), lambda a, b: int(a == b))
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -18,13 +19,16 @@ from oche.training._recipe import Recipe
 from oche.training.data import DataSet
 
 _SPLITS = ("train", "valid")
+#: Disjoint parts of `valid`, for searches that train weights on validation data: what they fit, and what they may select by.
+PARTS = ("valid-fit", "valid-select")
 
 
 def problem(data: DataSet, recipe: Recipe, seed: int = 0, device: str = "cpu") -> Problem:
     """Losses and batches for a search over a classification data set.
 
     `train` batches are augmented as the recipe says, `valid` batches are not. `batches(split, seed, epoch)` depends on its
-    arguments and on this `seed` only.
+    arguments and on this `seed` only. Beside the two splits there are two disjoint parts of `valid`, three quarters and one quarter, each
+    class-balanced: `valid-fit` and `valid-select`.
 
     Args:
         data: The data set.
@@ -33,6 +37,8 @@ def problem(data: DataSet, recipe: Recipe, seed: int = 0, device: str = "cpu") -
         device: Name of the device for batches.
     """
     where = device_of(device)
+    parts = _parts(data)
+    known = (*_SPLITS, *parts)
 
     def loss(model: object, batch: tuple[Tensor, Tensor]) -> Tensor:
         x, y = batch
@@ -44,11 +50,24 @@ def problem(data: DataSet, recipe: Recipe, seed: int = 0, device: str = "cpu") -
             return correct_and_count(scores(model(x)), y)  # type: ignore[operator]
 
     def both(split: str, batch_seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        if split not in _SPLITS:
-            raise ArgumentError(f"split: got {split!r}; allowed in a search: {', '.join(_SPLITS)}; the test split is read once at the end")
+        if split not in known:
+            raise ArgumentError(f"split: got {split!r}; allowed in a search: {', '.join(known)}; the test split is read once at the end")
         root = seeds.derive(seed, "problem", split, int(batch_seed))
         augmented = recipe if split == "train" else None
-        return batches(data, split, recipe.batch_size, root, epoch, augmented, where)
+        part = parts.get(split)
+        return batches(part or data, "valid" if part else split, recipe.batch_size, root, epoch, augmented, where)
 
     counts = {split: n_batches(data, split, recipe.batch_size) for split in _SPLITS}
-    return Problem(loss=loss, score=score, batches=both, n_batches=counts, epochs=recipe.epochs, device=str(where))
+    held = {split: n_batches(part, "valid", recipe.batch_size) for split, part in parts.items()}
+    return Problem(loss=loss, score=score, batches=both, n_batches=counts, epochs=recipe.epochs, device=str(where), parts=held)
+
+
+def _parts(data: DataSet) -> dict[str, DataSet]:
+    """The data set with a part of `valid` in its place, by name; none if `valid` is too small to be parted."""
+    valid = data.indices("valid")
+    held = len(valid) // 4
+    if held < 2:
+        return {}
+    # Splits are stored in a class-balanced order, so that both ends of it are balanced too.
+    cuts = dict(zip(PARTS, (valid[:-held], valid[-held:]), strict=True))
+    return {name: replace(data, splits={**data.splits, "valid": cut}, origin=None) for name, cut in cuts.items()}

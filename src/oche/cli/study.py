@@ -17,6 +17,7 @@ command = typer.Typer(no_args_is_help=True, help="Train random members alike but
 Members = Annotated[int, typer.Option("--members", "-n", help="How many random members.", min=2)]
 Seed = Annotated[int, typer.Option("--seed", help="Root of draws and trainings.", min=0)]
 Rungs = Annotated[list[str], typer.Option("--rung", help="NAME:key=value,... added to the rung before; repeatable, in order.")]
+Cumulative = Annotated[bool, typer.Option("--cumulative/--alone", help="Each rung adds to the one before, or changes the base alone.")]
 Variants = Annotated[
     list[str], typer.Option("--variant", help="NAME:op+op for an operation set, NAME:cells=2 for a macro variant; repeatable.")
 ]
@@ -24,7 +25,7 @@ Variants = Annotated[
 
 @command.command("ladder")
 def ladder_command(
-    program: option.Program, rung: Rungs, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
+    program: option.Program, rung: Rungs, cumulative: Cumulative = True, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
     data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
     executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
     as_json: option.Json = False, quiet: option.Quiet = False,
@@ -34,7 +35,7 @@ def ladder_command(
     Example: oche study ladder nasbench201 --data digits --rung 'smooth:label_smoothing=0.1' --rung 'longer:epochs=12' --out out/
     """
     rungs = {key: compose.settings(value, "--rung") for key, value in _named(rung, "--rung")}
-    _run("ladder", locals(), rungs=rungs)
+    _run("ladder", locals(), rungs=rungs, cumulative=cumulative)
 
 
 @command.command("rank")

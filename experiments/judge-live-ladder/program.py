@@ -36,7 +36,7 @@ class Cell(nn.Module):
         )
 
     @staticmethod
-    def _edge(node: int, state: int, channels: int, stride: int, drop_path: float):  # noqa: ANN205 - a factory of modules
+    def _edge(node: int, state: int, channels: int, stride: int, drop_path: float):
         given = {"channels": channels, "stride": stride if state < 2 else 1, "affine": True, "drop_path": drop_path}
         return lambda: oche.oneof(OPS, name=f"op{state}>{node}", **given)
 

@@ -82,16 +82,10 @@ def space_command(
     """
     given = locals()
     if not algorithm:
-        if operations or training or budget is not None or not variant:
-            raise ArgumentError(
-                "study space: got no --algorithm"
-                + (
-                    " and no --variant; allowed: --variant NAME:op+op"
-                    if not variant
-                    else "; --operations, --training and --budget are for a grid"
-                )
-                + "; add --algorithm for a grid"
-            )
+        if operations or training or budget is not None:
+            raise ArgumentError("study space: got --operations, --training or --budget without --algorithm; allowed: with it, for a grid")
+        if not variant:
+            raise ArgumentError("study space: got no --variant; allowed: NAME:op+op or NAME:cells=2, or --algorithm for a grid")
         _run("space_study", given, variants=_variants(variant, "--variant"))
         return
     asked: dict[str, Any] = {"algorithms": algorithm, "runs": runs, "budget": compose.budget(budget)}
@@ -152,9 +146,8 @@ def _run(kind: str, given: dict[str, Any], **asked: Any) -> None:
     title = given["name"] or f"{source.text if source else given['program']} {given['task'] or given['data']} {kind}"
     if kind not in ("space_grid", "darts_bench"):
         asked["n"] = given["members"]
-    study = getattr(studies, kind)(
-        *(() if suite else (space,)), made, seed=given["seed"], name=title, progress=not given["quiet"], **asked, **shared
-    )
+    shared |= {"seed": given["seed"], "name": title, "progress": not given["quiet"]}
+    study = getattr(studies, kind)(*(() if suite else (space,)), made, **asked, **shared)
     text = str(study)
     if out is not None:
         results.write_records(out, study.records)

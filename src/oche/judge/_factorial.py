@@ -18,7 +18,6 @@ from scipy import stats
 from oche.errors import JudgeError
 from oche.judge._compare import compare
 from oche.judge._holm import holm
-from oche.judge._rank_studies import tau_b
 from oche.judge._row import Row
 from oche.judge._verdict import UNDECIDABLE
 from oche.seeds import generator
@@ -38,7 +37,7 @@ class Effect:
         df: Degrees of freedom.
         ss_share: Its share of the sum of squares, percent; noise alone gives every effect some.
         share: Its share of the variance of one run after noise is taken off, percent.
-        low: Lower end of the bootstrap interval of `share`, over the runs of every arm.
+        low: Lower end of the interval of `share`, by a parametric bootstrap: means and noise are drawn anew from the pooled noise.
         high: Upper end.
         p: Of the F test against noise; NaN for the noise itself.
         p_adj: The same after Holm over all effects.
@@ -62,7 +61,7 @@ class OrderPair:
     Args:
         factor: Which; `any` for all pairs of cells.
         tau: Mean Kendall's tau-b of the methods' means.
-        low: Lower end of its bootstrap interval over the runs of every arm.
+        low: Lower end of its interval, by the same bootstrap.
         high: Upper end.
         pairs: Pairs of cells.
     """
@@ -164,8 +163,12 @@ def grid(
     if len(levels[METHOD]) < 2:
         raise JudgeError(f"grid: got {len(levels[METHOD])} method; allowed: 2 or more, of which one may be the random arm")
     rng = generator(seed, "judge", "grid")
-    drawn = _drawn(arms, rng).reshape(_RESAMPLES, *shape)
-    effects = _effects(names, means, arms, counts, drawn, alpha)
+    df_within = int(counts.sum() - len(counts))
+    noise = sum(float(((a - a.mean()) ** 2).sum()) for a in arms) / df_within
+    # Pooled, since the few runs of one arm are too few to be drawn from.
+    drawn = means + (rng.standard_normal((_RESAMPLES, means.size)) * np.sqrt(noise / counts)).reshape(_RESAMPLES, *shape)
+    noises = noise * df_within / rng.chisquare(df_within, _RESAMPLES)
+    effects = _effects(names, means, counts, noise, (drawn, noises), alpha)
     order, repeat = _orders(names, shape, means, drawn, alpha)
     rows = _rows(values, levels, names, random, alpha, seed, unit, direction)
     return Grid(
@@ -200,11 +203,6 @@ def _levels(values: Mapping[tuple[str, ...], Sequence[float]], names: Sequence[s
     return levels
 
 
-def _drawn(arms: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Bootstrap means of every arm, `(resamples, arms)`."""
-    return np.stack([a[rng.integers(0, len(a), (_RESAMPLES, len(a)))].mean(axis=1) for a in arms], axis=1)
-
-
 def _contrast(means: np.ndarray, axes: Sequence[int], first: int) -> np.ndarray:
     """The part of a table of means that belongs to some axes together: differences from every smaller combination, summed over cells.
 
@@ -226,22 +224,21 @@ def _contrast(means: np.ndarray, axes: Sequence[int], first: int) -> np.ndarray:
 
 
 def _effects(
-    names: Sequence[str], means: np.ndarray, arms: Sequence[np.ndarray], counts: np.ndarray, drawn: np.ndarray, alpha: float
+    names: Sequence[str], means: np.ndarray, counts: np.ndarray, noise: float, drawn: tuple[np.ndarray, np.ndarray], alpha: float
 ) -> tuple[Effect, ...]:
     # Unequal counts: the table of means is divided, each mean as sure as the harmonic count says.
     n = len(counts) / (1.0 / counts).sum()
-    within = sum(float(((a - a.mean()) ** 2).sum()) for a in arms)
     df_within = int(counts.sum() - len(counts))
-    noise = within / df_within
+    within = noise * df_within
     active = [i for i, size in enumerate(means.shape) if size > 1]
     combos = [c for k in range(1, len(active) + 1) for c in combinations(active, k)]
     squares = np.array([n * float(_contrast(means, c, 0)) for c in combos])
     df = np.array([math.prod(means.shape[i] - 1 for i in c) for c in combos])
     total = squares.sum() + within
     shares = _shares(squares, df, noise, n * means.size)
-    # A resampled mean has the noise of the data and once more that of the drawing, (n - 1) / n as large.
-    again = np.stack([n * _contrast(drawn, c, 1) for c in combos], axis=1)
-    resampled = np.stack([_shares(row, df, noise, n * means.size, twice=2 - 1 / n) for row in again])
+    # A drawn mean has the noise of the data and once more that of the drawing.
+    again = np.stack([n * _contrast(drawn[0], c, 1) for c in combos], axis=1)
+    resampled = _shares(again - df * noise, df, drawn[1][:, None], n * means.size, off=noise)
     low, high = np.quantile(resampled, [alpha / 2, 1 - alpha / 2], axis=0)
     p = [float(stats.f.sf(s / d / noise, d, df_within)) if noise > 0 else (0.0 if s > 0 else 1.0) for s, d in zip(squares, df, strict=True)]
     adjusted = holm(p)
@@ -250,7 +247,7 @@ def _effects(
             name=" x ".join(names[i] for i in reversed(c)) if len(c) > 1 else names[c[0]],
             factors=tuple(names[i] for i in c),
             df=int(df[j]),
-            ss_share=100 * float(squares[j]) / total if total > 0 else 0.0,
+            ss_share=100 * float(squares[j]) / float(total) if total > 0 else 0.0,
             share=float(shares[j]),
             low=float(low[j]),
             high=float(high[j]),
@@ -259,16 +256,25 @@ def _effects(
         )
         for j, c in enumerate(combos)
     ]
-    rest = Effect(
-        NOISE, (), df_within, 100 * within / total if total > 0 else 0.0, *(float(v[-1]) for v in (shares, low, high)), math.nan, math.nan
-    )
+    of_noise = (float(v[-1]) for v in (shares, low, high))
+    rest = Effect(NOISE, (), df_within, 100 * within / float(total) if total > 0 else 0.0, *of_noise, math.nan, math.nan)
     return (*sorted(found, key=lambda e: -e.share), rest)
 
 
-def _shares(squares: np.ndarray, df: np.ndarray, noise: float, runs: float, twice: float = 1.0) -> np.ndarray:
-    """Shares of the variance of one run, percent: of every effect, the noise last."""
-    parts = np.append(np.maximum(0.0, squares - twice * df * noise) / runs, noise)
-    return 100 * parts / parts.sum() if parts.sum() > 0 else parts
+def _shares(squares: np.ndarray, df: np.ndarray, noise: Any, runs: float, off: float | None = None) -> np.ndarray:
+    """Shares of the variance of one run, percent, in the last axis: of every effect, the noise last.
+
+    Args:
+        squares: Sums of squares.
+        df: Degrees of freedom.
+        noise: Variance of a run.
+        runs: All runs.
+        off: What noise gives to a sum of squares by degree of freedom, if not `noise`.
+    """
+    parts = np.maximum(0.0, squares - df * (noise if off is None else off)) / runs
+    parts = np.concatenate([parts, np.broadcast_to(noise, (*parts.shape[:-1], 1))], axis=-1)
+    whole = parts.sum(axis=-1, keepdims=True)
+    return 100 * parts / np.where(whole > 0, whole, 1.0)
 
 
 def _orders(

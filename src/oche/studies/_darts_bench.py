@@ -1,4 +1,4 @@
-"""The DARTS bench suite: wide, deep and single-cell supernets, three operation sets, recipes; searched and trained in one and the same size."""
+"""The DARTS bench suite: wide, deep and single-cell supernets, three operation sets, nine recipes; one size for search and final net."""
 
 from __future__ import annotations
 

@@ -17,6 +17,13 @@ command = typer.Typer(no_args_is_help=True, help="Train random members alike but
 Members = Annotated[int, typer.Option("--members", "-n", help="How many random members.", min=2)]
 Seed = Annotated[int, typer.Option("--seed", help="Root of draws and trainings.", min=0)]
 Rungs = Annotated[list[str], typer.Option("--rung", help="NAME:key=value,... added to the rung before; repeatable, in order.")]
+Searches = Annotated[
+    list[str], typer.Option("--algorithm", "-a", help="A search for a grid, e.g. 'darts'; repeatable. Random members are always in it.")
+]
+Operations = Annotated[list[str], typer.Option("--operations", help="Grid: NAME:op+op, NAME:key=value, or NAME:all; repeatable.")]
+Trainings = Annotated[list[str], typer.Option("--training", help="Grid: NAME:lr=0.025,... recipe of the final training; repeatable.")]
+GridRuns = Annotated[int, typer.Option("--runs", help="Grid: searches of each algorithm, and random members, in every cell.", min=2)]
+Cumulative = Annotated[bool, typer.Option("--cumulative/--alone", help="Each rung adds to the one before, or changes the base alone.")]
 Variants = Annotated[
     list[str], typer.Option("--variant", help="NAME:op+op for an operation set, NAME:cells=2 for a macro variant; repeatable.")
 ]
@@ -24,7 +31,7 @@ Variants = Annotated[
 
 @command.command("ladder")
 def ladder_command(
-    program: option.Program, rung: Rungs, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
+    program: option.Program, rung: Rungs, cumulative: Cumulative = True, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
     data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
     executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
     as_json: option.Json = False, quiet: option.Quiet = False,
@@ -34,7 +41,7 @@ def ladder_command(
     Example: oche study ladder nasbench201 --data digits --rung 'smooth:label_smoothing=0.1' --rung 'longer:epochs=12' --out out/
     """
     rungs = {key: compose.settings(value, "--rung") for key, value in _named(rung, "--rung")}
-    _run("ladder", locals(), rungs=rungs)
+    _run("ladder", locals(), rungs=rungs, cumulative=cumulative)
 
 
 @command.command("rank")
@@ -57,19 +64,63 @@ def rank_command(
 
 @command.command("space")
 def space_command(
-    program: option.Program, variant: Variants, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
+    program: option.Program, variant: Variants = [], algorithm: Searches = [], operations: Operations = [], training: Trainings = [],  # noqa: B006
+    runs: GridRuns = 5, budget: option.BudgetText = None, members: Members = 8, seed: Seed = 0, task: option.TaskText = None,
     data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
     executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
     as_json: option.Json = False, quiet: option.Quiet = False,
 ) -> None:  # fmt: skip
     """Random members of operation sets and macro variants against those of the whole space.
 
+    With --algorithm it is a grid: searches and random members in every cell of variant x operations x training, and what each is worth.
+    PROGRAM 'darts-bench' is the DARTS bench suite (or 'darts-bench?size=published'): wide, deep and single-cell supernets, three
+    operation sets; name some of them by --variant wide --operations no-skip.
+
     Example: oche study space nasbench201 --data digits --variant 'convs:nor_conv_1x1+nor_conv_3x3' --variant 'deep:cells=2' --out out/
+
+    Example: oche study space darts-bench --data digits --algorithm darts --algorithm gdas --training 'low:lr=0.025' --out out/
     """
+    given = locals()
+    if not algorithm:
+        if operations or training or budget is not None:
+            raise ArgumentError("study space: got --operations, --training or --budget without --algorithm; allowed: with it, for a grid")
+        if not variant:
+            raise ArgumentError("study space: got no --variant; allowed: NAME:op+op or NAME:cells=2, or --algorithm for a grid")
+        _run("space_study", given, variants=_variants(variant, "--variant"))
+        return
+    asked: dict[str, Any] = {"algorithms": algorithm, "runs": runs, "budget": compose.budget(budget)}
+    if training:
+        asked["recipes"] = {key: compose.settings(value, "--training") for key, value in _named(training, "--training")}
+    if _suite(program):
+        # The parts of the suite have their names; nothing is said of what they are.
+        asked |= {"supernets": variant or None, "operations": operations or None, **_suite(program)[1]}
+        _run("darts_bench", given, **asked)
+        return
+    asked["variants"] = {key: compose.settings(value, "--variant") for key, value in _named(variant, "--variant")} or None
+    asked["operations"] = _variants(operations, "--operations", whole=True) or None
+    _run("space_grid", given, **asked)
+
+
+def _suite(program: str) -> tuple[str, dict[str, Any]] | None:
+    """Settings of the bench suite where that is what `program` names."""
+    from oche.loop.registry import canonical, parse
+
+    if ".py" in program:
+        return None
+    name, settings = parse(program)
+    if canonical(name) != "dartsbench":
+        return None
+    if set(settings) - {"size"}:
+        raise ArgumentError(f"darts-bench: got settings {settings}; allowed: size=small, size=published")
+    return name, settings
+
+
+def _variants(texts: list[str], flag: str, whole: bool = False) -> dict[str, Any]:
+    """`NAME:op+op` as labels, `NAME:key=value` as arguments; with `whole` also `NAME:all`."""
     made: dict[str, Any] = {}
-    for key, value in _named(variant, "--variant"):
-        made[key] = compose.settings(value, "--variant") if "=" in value else value.split("+")
-    _run("space_study", locals(), variants=made)
+    for key, value in _named(texts, flag):
+        made[key] = compose.settings(value, flag) if "=" in value else None if whole and value == "all" else value.split("+")
+    return made
 
 
 def _named(texts: list[str], flag: str) -> list[tuple[str, str]]:
@@ -85,16 +136,18 @@ def _run(kind: str, given: dict[str, Any], **asked: Any) -> None:
     from oche.cli._program import load_space
 
     output = Output(given["as_json"], given["quiet"])
-    space, source = load_space(given["program"])
     made = compose.task(given["task"], given["data"], given["recipe"], device=given["device"])
+    suite = kind == "darts_bench"
+    space, source = (None, None) if suite else load_space(given["program"])
     out: Path | None = given["out"]
     if out is not None:
         results.prepare(out)
     shared = {"store": given["store"], **compose.executor(given["executor"]), "threads": given["threads"]}
-    title = given["name"] or f"{source.text} {given['task'] or given['data']} {kind}"
-    study = getattr(studies, kind)(
-        space, made, n=given["members"], seed=given["seed"], name=title, progress=not given["quiet"], **asked, **shared
-    )
+    title = given["name"] or f"{source.text if source else given['program']} {given['task'] or given['data']} {kind}"
+    if kind not in ("space_grid", "darts_bench"):
+        asked["n"] = given["members"]
+    shared |= {"seed": given["seed"], "name": title, "progress": not given["quiet"]}
+    study = getattr(studies, kind)(*(() if suite else (space,)), made, **asked, **shared)
     text = str(study)
     if out is not None:
         results.write_records(out, study.records)

@@ -121,7 +121,7 @@ def search(
     in_flight: int = parallel if parallel is not None else getattr(job.task, "lot", 1)
     pool = make_executor(executor, workers=workers, limits=limits, threads=threads)
     with _opened(store) as opened:
-        _check_name(opened, name, job.space.root)
+        _check_name(opened, name, job.space)
         job.known = known_trials(warm_start, job.space, opened, name)
         job.help(make())  # what does not go together stops here
         runs = []
@@ -187,7 +187,7 @@ def baseline(
     if isinstance(n, (str, bool)) or n < 2:
         raise ArgumentError(f"baseline n: got {n!r}; allowed: a whole number from 2, or 'all'")
     with _opened(store) as opened:
-        _check_name(opened, name, job.space.root)
+        _check_name(opened, name, job.space)
         settings = job.identity("random", "baseline")
         plan = Plan(seed, Budget(trials=n), settings, name, parallel or n, "ask", threads)
         make = as_factory("random") if given is None else lambda: Members(given)
@@ -286,7 +286,8 @@ def _check_name(store: BaseStore | None, name: str, space: Space) -> None:
         return
     for run in store.runs(name):
         found = run.settings.get("fingerprint")
-        if found and found != space.fingerprint:
+        # A run of a restricted space is stored under the fingerprint of that.
+        if found and found not in (space.fingerprint, space.root.fingerprint):
             raise ResumeError(
                 f"name {name!r}: got space {space.name!r} ({space.fingerprint[:12]}); allowed: the space that it has in the store, "
                 f"{run.settings.get('space')!r} ({found[:12]}); use another name"

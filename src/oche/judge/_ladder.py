@@ -135,7 +135,9 @@ def ladder(values: Mapping[str, Sequence[float]], *, alpha: float = 0.05, seed: 
     table = np.array([list(map(float, values[n])) for n in names]).T
     protocol, arch, rest = variance_shares(table)
     rng = generator(seed, "judge", "ladder")
-    draws = np.array([variance_shares(table[rng.integers(0, count, count)])[:2] for _ in range(_RESAMPLES // 10)])
+    resampled = (table[rng.integers(0, count, count)] for _ in range(_RESAMPLES // 10))
+    # A sample in which nothing varies has no shares.
+    draws = np.array([variance_shares(t)[:2] for t in resampled if np.ptp(t) > 0] or [(protocol, arch)])
     low, high = np.quantile(draws, [alpha / 2, 1 - alpha / 2], axis=0)
     rungs = []
     for j, name in enumerate(names):

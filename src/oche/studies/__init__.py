@@ -9,9 +9,12 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Study": "oche.studies._study:Study",
+        "BenchNetwork": "oche.studies._bench_network:BenchNetwork",
+        "darts_bench": "oche.studies._darts_bench:darts_bench",
         "draw": "oche.studies._members:draw",
         "ladder": "oche.studies._ladder:ladder",
         "rank_study": "oche.studies._ranks:rank_study",
+        "space_grid": "oche.studies._grids:space_grid",
         "space_study": "oche.studies._spaces:space_study",
     },
 )

@@ -43,8 +43,8 @@ def conditioned(space: Space, task: Any, changes: Mapping[str, Any]) -> tuple[Sp
     of_recipe = {k: v for k, v in changes.items() if k in known}
     of_program = {k: v for k, v in changes.items() if k not in known and k != "recipe"}
     for key in of_program:
-        if not space.plain or key not in _parameters(space):
-            raise unknown("setting of a study", key, [*sorted(known), "recipe", *(_parameters(space) if space.plain else ())])
+        if not space.plain or key not in parameters(space):
+            raise unknown("setting of a study", key, [*sorted(known), "recipe", *(parameters(space) if space.plain else ())])
     if of_recipe:
         recipe = recipe.derive(**of_recipe)
     final = {k: v for k, v in task.final.items() if k not in of_program}
@@ -52,7 +52,7 @@ def conditioned(space: Space, task: Any, changes: Mapping[str, Any]) -> tuple[Sp
     return (space.with_arguments(**of_program) if of_program else space), made
 
 
-def _parameters(space: Space) -> list[str]:
+def parameters(space: Space) -> list[str]:
     """Names of the arguments that the program takes."""
     import inspect
 

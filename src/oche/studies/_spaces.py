@@ -52,7 +52,7 @@ def space_study(
         raise ArgumentError(f"study members: got {n!r}; allowed: a whole number from 2")
     job = Job(program, task, None, arguments or {})
     made = {"whole": (job.space, job.task)}
-    made |= {key: _variant(job, key, value) for key, value in variants.items()}
+    made |= {key: variant_of(job, key, value) for key, value in variants.items()}
     columns = {}
     for i, (key, (space, changed)) in enumerate(made.items()):
         # Of independent draws: a seed of its own for each.
@@ -79,7 +79,8 @@ def space_study(
     )
 
 
-def _variant(job: Job, name: str, value: Any) -> tuple[Any, Any]:
+def variant_of(job: Job, name: str, value: Any) -> tuple[Any, Any]:
+    """Space and task of a variant: arguments of the program, labels that stay, or a space."""
     if isinstance(value, Mapping):
         changes = {k: v for k, v in value.items() if k != "restrict"}
         space, task = conditioned(job.space, job.task, changes)

@@ -89,10 +89,9 @@ class Trace:
 
 def probabilities(policy: Policy) -> Iterator[tuple[str, tuple[tuple[str, ...], list[float]]]]:
     """Labels and what they are compared by (as a rule a softmax) for each choice that has logits; picks in order one by one."""
-    for key in policy.keys[:MOST_CHOICES]:
-        row = policy.rows[key]
-        if not row.trained:
-            continue
+    rows = [row for row in policy.rows.values() if row.trained and len(row.labels) > 1]
+    for row in rows[:MOST_CHOICES]:
+        key = row.key
         with torch.no_grad():
             p = policy.probabilities(key) if policy.score is None else policy.score(policy.logits(key))
         for slot, values in enumerate(p.reshape(-1, len(row.labels)).tolist()):

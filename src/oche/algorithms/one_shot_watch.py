@@ -125,11 +125,11 @@ def entropy_share(net: Supernet) -> float:
     """
     shares = []
     with torch.no_grad():
-        for key in net.policy.keys:
-            if not net.policy.rows[key].trained:
+        for key, row in net.policy.rows.items():
+            if not row.trained or len(row.labels) < 2:
                 continue
             p = net.policy.probabilities(key).double()
-            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(max(2, p.shape[-1])))
+            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(p.shape[-1]))
         if not shares and isinstance(net.space.size, int) and net.space.size > 1:
             shares.append(net.policy.entropy().detach() / math.log(net.space.size))
     return float(torch.stack(shares).mean()) if shares else 0.0

@@ -194,7 +194,10 @@ class OneShot:
             with self.meter.running():
                 if self._in_training():
                     self._train_step()
-                    self.watch.step(self.net, self.training.step, self.schedule.n_train, self.schedule.epochs, self.mixer.learns_arch)
+                    guarded = {name: value for guard in self._guards for name, value in guard.metrics().items()}
+                    self.watch.step(
+                        self.net, self.training.step, self.schedule.n_train, self.schedule.epochs, self.mixer.learns_arch, guarded
+                    )
                 else:
                     self._score_step()
         self.net.eval()
@@ -255,6 +258,7 @@ class OneShot:
             "costs": dict(self._costs),
             "guards": [guard.state() for guard in self._guards],
             "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
+            "watch": self.watch.state(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -267,6 +271,7 @@ class OneShot:
         self._scores = [float(score) for score in state["scores"]]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
+        self.watch.load(state["watch"])
         self.teacher = dict(state["teacher"])
         self._costs = dict(state["costs"])
         self._expected = self._metrics.get("expected_cost")
@@ -488,6 +493,7 @@ class OneShot:
     def _diagnose(self, dna: DNA) -> dict[str, Any]:
         """How well the pick does inside the supernet, and the supernet itself: their gap is what discretization costs."""
         info: dict[str, Any] = {"entropy": float(self.net.policy.entropy().detach()), "notes": dict(self.net.notes)}
+        info["curves"] = self.watch.trace.curves()
         passes = 0.0
         info["shared_score"], passes = self._score(dna)
         if self.mixer.learns_arch:

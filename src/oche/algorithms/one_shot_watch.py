@@ -2,8 +2,8 @@
 
     epoch 3/50 · train 41.2 % · valid 38.0 % · entropy 0.93 · 2 skips · s3 0, s3 1 | ...
 
-Accuracies are those of the batches as they passed, so a line costs no pass of its own; after a resume they count from there. The lines
-change nothing of the search. They go to the log `oche.algorithms` at level INFO, and the latest one stands beside the progress bar.
+Accuracies are those of the batches as they passed, so a line costs no pass of its own. The lines change nothing of the search. They go to
+the log `oche.algorithms` at level INFO, and the latest one stands beside the progress bar; their numbers go to the record (`Trace`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from oche.algorithms.one_shot_trace import Trace
 from oche.loop.contracts import Problem
 from oche.program import DNA, Space
 from oche.supernets.network import Supernet
@@ -40,7 +41,10 @@ class EpochWatch:
         self.problem = replace(problem, loss=self._loss)
         #: The latest line.
         self.line = ""
+        #: What the lines said.
+        self.trace = Trace()
         self._right: dict[str, list[int]] = {}
+        self._before, self._stage = 0, 0
 
     def _loss(self, model: Any, batch: Any) -> Any:
         seen = _Seen(model)
@@ -55,7 +59,11 @@ class EpochWatch:
             counts[1] += int(n)
         return loss
 
-    def step(self, net: Supernet, step: int, n_train: int, epochs: float, derives: bool) -> None:
+    def follow(self, before: EpochWatch) -> None:
+        """Be the next stage: go on with the history of the watch of the stage before."""
+        self.trace, self._before, self._stage = before.trace, before.trace.epoch, before._stage + 1
+
+    def step(self, net: Supernet, step: int, n_train: int, epochs: float, derives: bool, more: Mapping[str, float] | None = None) -> None:
         """Write a line if a step was the last of its epoch.
 
         Args:
@@ -64,21 +72,36 @@ class EpochWatch:
             n_train: Steps of an epoch.
             epochs: Planned epochs, perhaps infinite.
             derives: Whether the logits mean anything.
+            more: Other numbers of this epoch, for the history alone.
         """
         if step % n_train:
             return
         planned = f"/{epochs:g}" if math.isfinite(epochs) else ""
-        parts = [f"epoch {step // n_train}{planned}"]
-        parts += [f"{split} {100 * right / n:.1f} %" for split, (right, n) in sorted(self._right.items()) if n]
+        numbers = {split: 100 * right / n for split, (right, n) in sorted(self._right.items()) if n}
+        parts = [f"epoch {step // n_train}{planned}", *(f"{split} {value:.1f} %" for split, value in numbers.items())]
         if derives:
             dna = net.derive()
             decisions = {**net.space.fixed, **net.space.decisions(dna)}
-            parts.append(f"entropy {_entropy(net):.3f}")
-            parts.append(f"{count_skips(decisions)} skips")
-            parts.append(brief(net.space, dna))
+            numbers |= {"entropy": entropy_share(net), "skips": float(count_skips(decisions))}
+            parts += [f"entropy {numbers['entropy']:.3f}", f"{count_skips(decisions)} skips", brief(net.space, dna)]
         self._right = {}
         self.line = " · ".join(parts)
         logger.info(self.line)
+        stage = {"stage": float(self._stage)} if self._stage else {}
+        kept = {name: round(value, 5) for name, value in {**numbers, **(more or {}), **stage}.items()}
+        self.trace.add(self._before + step // n_train, kept, net.policy if derives else None)
+
+    def state(self) -> dict[str, Any]:
+        """The history, and the counts of the epoch that has begun; what `load` needs."""
+        right = {split: list(counts) for split, counts in self._right.items()}
+        return {"trace": self.trace.state(), "right": right, "before": self._before, "stage": self._stage}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Continue from a state."""
+        self.trace = Trace()
+        self.trace.load(state["trace"])
+        self._right = {split: list(counts) for split, counts in state["right"].items()}
+        self._before, self._stage = int(state["before"]), int(state["stage"])
 
 
 def brief(space: Space, dna: DNA) -> str:
@@ -95,13 +118,20 @@ def count_skips(decisions: Mapping[str, Any]) -> int:
     return sum(value == SKIP for value in normal.values())
 
 
-def _entropy(net: Supernet) -> float:
-    """Mean entropy of the softmax of all rows of logits, as a share of the largest: 1 is uniform, 0 is decided."""
+def entropy_share(net: Supernet) -> float:
+    """Mean entropy of what the logits of all choices say, as a share of the largest: 1 is uniform, 0 is decided.
+
+    Without logits of each choice (a controller) it is the entropy over whole points, as a share of the logarithm of their number.
+    """
     shares = []
     with torch.no_grad():
-        for logits in net.named_arch().values():
-            p = torch.softmax(logits.double(), -1)
-            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(max(2, p.shape[-1])))
+        for key, row in net.policy.rows.items():
+            if not row.trained or len(row.labels) < 2:
+                continue
+            p = net.policy.probabilities(key).double()
+            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(p.shape[-1]))
+        if not shares and isinstance(net.space.size, int) and net.space.size > 1:
+            shares.append(net.policy.entropy().detach() / math.log(net.space.size))
     return float(torch.stack(shares).mean()) if shares else 0.0
 
 

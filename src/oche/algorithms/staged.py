@@ -110,7 +110,9 @@ class Staged:
         done = progress.done and self._over
         step = self._steps + progress.step
         total = step if done else self._steps + progress.total * (len(self.stages) - self.stage)
-        return Progress(step, max(total, step), done, difference(self.cost, before), {**progress.metrics, "stage": float(self.stage)})
+        metrics = {**progress.metrics, "stage": float(self.stage)}
+        note = f"stage {self.stage + 1} of {len(self.stages)} · {progress.note}" if progress.note else ""
+        return Progress(step, max(total, step), done, difference(self.cost, before), metrics, note)
 
     def propose(self, n: int) -> list[Proposal]:
         """The best points of the last stage, as points of the whole space; see `WeightSharing.propose`."""
@@ -183,6 +185,7 @@ class Staged:
         self._spent += before.cost
         self._steps += before.step
         self._enter(self.stage + 1)
+        self.inner.watch.follow(before.watch)
         now = self.stages[self.stage]
         if now.carry:
             self._carry(before, now.momentum)

@@ -78,7 +78,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         decisions=root.decisions(dna) if dna is not None else {},
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
-        curves={**incumbents(job, run), **curves} if searched else curves,
+        curves={**incumbents(job, run), **_search_curves(pick), **curves} if searched else curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
         settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run, pick)},
@@ -138,6 +138,11 @@ def _search_metrics(pick: Any) -> dict[str, float]:
     if "valid" not in found and "shared_score" in found:
         found["valid"] = 100 * found["shared_score"]
     return found
+
+
+def _search_curves(pick: Any) -> dict[str, Any]:
+    """What a weight-sharing search says of its epochs."""
+    return dict(pick.proposal.info.get("curves", {})) if pick is not None else {}
 
 
 def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[str, Any]:

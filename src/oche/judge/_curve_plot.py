@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from oche.judge._axes import RIGHT, WIDTH, Axis, figure, frame, px, py
 from oche.judge._grouping import Group
+from oche.judge._history_plot import is_history
 from oche.judge._numbers import COST_UNITS, unit_name
 from oche.judge._population import MEMBERS
 from oche.judge._svg import Scale, el
@@ -28,7 +29,7 @@ def curve_names(groups: Sequence[Group]) -> list[str]:
     for group in groups:
         for record in group.done:
             for name, points in record.curves.items():
-                if name != MEMBERS and len(points) > 1:
+                if name != MEMBERS and not is_history(name) and len(points) > 1:
                     counts[name] = counts.get(name, 0) + 1
     return sorted(counts, key=lambda n: (-counts[n], n))
 

@@ -16,6 +16,7 @@ from oche.judge._curve_plot import curve_names, curve_plot
 from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._forest import forest_plot
 from oche.judge._grouping import Group, dataset_name
+from oche.judge._history_plot import history_parts
 from oche.judge._page_figures import anytime_parts, area_lines, checklist_part, pooled_lines, ranking_part
 from oche.judge._page_studies import front_parts, study_parts
 from oche.judge._row import Row
@@ -92,6 +93,7 @@ def page(report: Report) -> str:
         checks=checklist_part(report),
         declared=_declared(report),
         programs=_programs(report),
+        history=history_parts(report, lambda records: _best(records)[0]),
         costs=_costs(report),
         protocols=[(task, p["hash"], _fields(p["protocol"])) for task, p in report.protocols.items()],
         seeds=_seeds(report),

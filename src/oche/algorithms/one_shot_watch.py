@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from oche import ranks
 from oche.loop.contracts import Problem
 from oche.program import DNA, Space
 from oche.supernets.network import Supernet
@@ -69,7 +70,8 @@ class EpochWatch:
             return
         planned = f"/{epochs:g}" if math.isfinite(epochs) else ""
         parts = [f"epoch {step // n_train}{planned}"]
-        parts += [f"{split} {100 * right / n:.1f} %" for split, (right, n) in sorted(self._right.items()) if n]
+        counts = {split: ranks.total(*numbers) for split, numbers in sorted(self._right.items())}
+        parts += [f"{split} {100 * right / n:.1f} %" for split, (right, n) in counts.items() if n]
         if derives:
             dna = net.derive()
             decisions = {**net.space.fixed, **net.space.decisions(dna)}

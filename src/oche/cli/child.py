@@ -6,6 +6,8 @@ names with --program; nothing is run because a network file says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,10 @@ GenotypeText = Annotated[
 ]
 Train = Annotated[bool | None, typer.Option("--train/--no-train", help="Train it by the data's recipe; default: if --data is given.")]
 Draw = Annotated[Path | None, typer.Option("--draw", help="SVG file for a drawing of the member.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="File of the training, written after each epoch; with it the same command goes on after a kill."),
+]
 Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
 
 
@@ -46,6 +52,8 @@ def build(
     final: option.FinalText = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and training.", min=0)] = 0,
     train: Train = None,
+    checkpoint: Checkpoint = None,
+    device: option.Device = None,
     draw: Draw = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
@@ -65,11 +73,14 @@ def build(
     chosen = choose(space, best, dna, decisions, genotype)
     arguments = {**final_arguments(space), **plain_arguments(space), **compose.settings(final, "--final")}
     loaded = training.data.load(data) if data is not None else None
-    task = compose.task(None, data, recipe) if loaded is not None else None
+    task = compose.task(None, data, recipe, device=device) if loaded is not None else None
     if task is not None:
         arguments = {**task.arguments(space), **arguments}
-    child = space.build(chosen, seed=seed, **arguments)
-    metrics = dict(task.report(child, seed).metrics) if task is not None and train is not False else {}
+        task.checkpoint = str(checkpoint.absolute()) if checkpoint is not None else None
+    elif checkpoint is not None:
+        raise ArgumentError("--checkpoint: got it without --data; allowed: with a training; for example --train --data digits")
+    build_it = partial(space.build, chosen, seed=seed, **arguments)
+    child, metrics = _trained(build_it, task, seed) if task is not None and train is not False else (build_it(), {})
     meta = describe(space, source.text, chosen, arguments, seed, metrics)
     training.save(out, child, meta, data=loaded)
     text = architecture(space, chosen)
@@ -164,6 +175,35 @@ def export(
         raise ArgumentError(f"network file {str(net)!r}: got no input shape; allowed: a network that was built with --data")
     path = training.export(saved.model, out, chosen, torch.zeros(2, *shape))
     output.result({"path": str(path), "format": chosen}, f"wrote {path} ({chosen})")
+
+
+def _trained(build_it: Callable[[], Any], task: Any, seed: int) -> tuple[Any, dict[str, float]]:
+    """A network after its final training, and its metrics; trained on all ranks of a launcher, on the processors that one may use.
+
+    Raises:
+        OcheError: the training failed.
+    """
+    from oche.loop import make_executor
+
+    pool = make_executor("serial", threads=_threads())
+    with pool:
+        pool.start(partial(_train, build_it, task))
+        pool.submit(0, seed)
+        _, outcome = pool.next()
+    if outcome.failure is not None:
+        raise outcome.failure.exception or ArgumentError(f"training: got {outcome.failure.reason}; allowed: one that ends")
+    return outcome.value
+
+
+def _train(build_it: Callable[[], Any], task: Any, seed: int) -> tuple[Any, dict[str, float]]:
+    child = build_it()
+    return child, dict(task.report(child, seed).metrics)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
 
 
 def write_drawing(path: Path, text: str, decisions: dict[str, Any]) -> Path:

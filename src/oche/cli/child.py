@@ -6,7 +6,7 @@ names with --program; nothing is run because a network file says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -131,8 +131,8 @@ def predict(
 
     output = Output(as_json, quiet)
     saved = open_network(net, program, device)
-    x, y = _inputs(data, split, inputs)
-    probabilities = saved.predict(x)
+    parts, y = _inputs(data, split, inputs)
+    probabilities = np.concatenate([saved.predict(x) for x in parts])
     names = saved.meta.get("input", {}).get("classes") or [str(i) for i in range(probabilities.shape[1])]
     classes = probabilities.argmax(1)
     value: dict[str, Any] = {"n": len(classes), "classes": [names[c] for c in classes[:20]]}
@@ -240,7 +240,8 @@ def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None
     return chosen
 
 
-def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Any, Any]:
+def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Iterable[Any], Any]:
+    """Raw inputs in parts, since a set of images may not fit into memory, and their classes where they are known."""
     import numpy as np
 
     from oche import training
@@ -252,9 +253,9 @@ def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Any, Any
         if split not in loaded.splits:
             raise ArgumentError(f"--split: got {split!r}; allowed: {', '.join(loaded.splits)}")
         rows = loaded.splits[split]
-        return loaded.x[rows], loaded.y[rows]
+        return (loaded.x[rows[i : i + 500]] for i in range(0, len(rows), 500)), loaded.y[rows]
     try:
-        return np.load(str(inputs), allow_pickle=False), None
+        return [np.load(str(inputs), allow_pickle=False)], None
     except (OSError, ValueError) as error:
         raise ArgumentError(f"--input: got {str(inputs)!r}, which cannot be read ({error}); allowed: a .npy file of numbers") from None
 

@@ -230,7 +230,7 @@ def _default_recipe(name: str) -> str:
     stem = name.partition("[")[0]
     if stem in training.recipes():
         return stem
-    return "cifar10-small" if stem.startswith("cifar") else "digits"
+    return "cifar10-small" if stem.startswith(("cifar", "images:", "hub:")) else "digits"
 
 
 def _forward_share(items: int, batch_size: int) -> float:

@@ -98,7 +98,7 @@ def _cut(chunks: Sequence[Tensor], batch_size: int, part: tuple[int, int]) -> li
         size = len(chunk) // world
         if size < 1 or (number and size < 2 <= batch_size // world and len(chunk) < batch_size):
             break
-        found.append(_Share(number, chunk[rank * size : (rank + 1) * size], rank * size, size * world))
+        found.append(_Share(number, chunk[rank * size : (rank + 1) * size], rank * size, len(chunk)))
     return found
 
 

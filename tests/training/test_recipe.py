@@ -88,7 +88,7 @@ def test_values_that_are_not_allowed_are_named(wrong: dict[str, object]):
 
 
 def test_presets_by_name_and_with_settings():
-    assert set(training.recipes()) == {"digits", "cifar10-small", "nasbench201"}
+    assert set(training.recipes()) == {"digits", "cifar10-small", "nasbench201", "imagenet", "imagenet-search"}
     assert training.recipe("NASBench201").epochs == 200
     assert training.recipe("digits?epochs=3&augment=flip").augmentations == ("flip",)
     ready = Recipe(epochs=2)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oche import schemes, weightings
+from oche import ranks, schemes, weightings
 from oche.algorithms.guards._guard import Watched, guards_of
 from oche.algorithms.one_shot_cost import cost_term, expected, measured
 from oche.algorithms.one_shot_pairs import check_pair
@@ -200,7 +200,11 @@ class OneShot:
                     )
                 else:
                     self._score_step()
+            if self.schedule.measured:
+                self.meter.cost = ranks.first(self.meter.cost)
         self.net.eval()
+        # Running statistics are those of each rank's share; from here on, as from the state, all go on with their mean.
+        ranks.average([buffer for buffer in self.net.buffers() if buffer.is_floating_point()])
         spent = difference(self.cost, before)
         return Progress(
             self.step,
@@ -327,7 +331,7 @@ class OneShot:
             self._metrics["expected_cost"] = self._expected
         for guard in self._guards:
             self._metrics.update(guard.metrics())
-        self._ended = self._ended or stop
+        self._ended = self._ended or (ranks.first(stop) if self._guards else stop)
 
     def _watch(self, step: int) -> bool:
         """Let the guards look at a step; whether one of them ends the training."""
@@ -431,7 +435,7 @@ class OneShot:
         """The score of a batch in evaluation mode."""
         self.net.eval()
         try:
-            return self.problem.score(model, batch)
+            return ranks.total(*self.problem.score(model, batch))
         finally:
             self.net.train()
 

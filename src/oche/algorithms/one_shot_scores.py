@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche import ranks
 from oche.loop.contracts import Problem
 from oche.program import DNA
 from oche.seeds import building, derive
@@ -69,4 +70,5 @@ class Scorer:
             for batch in self.batches:
                 added, n = self.problem.score(self.net, batch)
                 total, count = total + float(added), count + int(n)
-        return total / count, passes
+        # The best candidate must be the same one on every rank, whatever the last digit is there.
+        return ranks.first(total / count), passes

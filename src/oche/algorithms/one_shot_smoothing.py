@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche import ranks
 from oche.supernets.drawn import Moment
 from oche.supernets.network import Supernet
 
@@ -47,8 +48,8 @@ def perturbed(
         with net.at(step, "weights", path, moment, leaves):
             value = loss(net.functional(fixed, still))
         net.train(training)
-        slopes = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-        return float(value.detach()), {
+        mean, slopes = ranks.gradients(value, list(leaves.values()))
+        return float(mean), {
             key: torch.zeros_like(leaf) if slope is None else slope for (key, leaf), slope in zip(leaves.items(), slopes, strict=True)
         }
 

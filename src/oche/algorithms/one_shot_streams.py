@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from oche import ranks
 from oche.loop.contracts import Cost, Problem
 
 
@@ -19,7 +20,9 @@ class Heard:
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """The output, which is kept."""
-        self.output = self.model(*inputs, **named)
+        output = self.model(*inputs, **named)
+        # What is compared with it later is a loss: a half-precision output is widened.
+        self.output = output.float() if getattr(output, "itemsize", 4) < 4 else output
         return self.output
 
 
@@ -49,7 +52,7 @@ class Timer:
 
 
 class Stream:
-    """An endless stream of the batches of a split, epoch after epoch, that can be entered at any place."""
+    """An endless stream of the batches of a split, epoch after epoch, that can be entered at any place; on several ranks, of its share."""
 
     def __init__(self, problem: Problem, split: str, seed: int) -> None:
         self.problem, self.split, self.seed = problem, split, seed
@@ -61,7 +64,8 @@ class Stream:
         """Batch number `index` of the stream."""
         epoch, position = divmod(index, self.n)
         if self._iterator is None or index != self._next or position == 0:
-            self._iterator = iter(self.problem.batches(self.split, self.seed, epoch))
+            share = {"part": ranks.part()} if ranks.world() > 1 else {}
+            self._iterator = iter(self.problem.batches(self.split, self.seed, epoch, **share))
             for _ in range(position):
                 next(self._iterator)
         self._next = index + 1

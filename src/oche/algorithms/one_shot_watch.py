@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from oche import ranks
 from oche.algorithms.one_shot_trace import Trace
 from oche.loop.contracts import Problem
 from oche.program import DNA, Space
@@ -77,7 +78,8 @@ class EpochWatch:
         if step % n_train:
             return
         planned = f"/{epochs:g}" if math.isfinite(epochs) else ""
-        numbers = {split: 100 * right / n for split, (right, n) in sorted(self._right.items()) if n}
+        counts = {split: ranks.total(*numbers) for split, numbers in sorted(self._right.items())}
+        numbers = {split: 100 * right / n for split, (right, n) in counts.items() if n}
         parts = [f"epoch {step // n_train}{planned}", *(f"{split} {value:.1f} %" for split, value in numbers.items())]
         if derives:
             dna = net.derive()

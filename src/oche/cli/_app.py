@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oche import __version__
+from oche import __version__, ranks
 from oche.errors import MissingFeedback, OcheError, TrainingError
 
 #: Exit codes.
@@ -68,7 +68,9 @@ def run(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="oche: %(message)s", level=logging.WARNING)
     try:
         words = sys.argv[1:] if arguments is None else arguments
-        build()(args=words, prog_name="oche", obj={"words": words})
+        with ranks.joined() as here:
+            if here:
+                build()(args=words, prog_name="oche", obj={"words": words})
     except BrokenPipeError:
         # The reader (head, less) went away: not an error, but nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

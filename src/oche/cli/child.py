@@ -6,6 +6,8 @@ names with --program; nothing is run because a network file says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +30,10 @@ GenotypeText = Annotated[
 ]
 Train = Annotated[bool | None, typer.Option("--train/--no-train", help="Train it by the data's recipe; default: if --data is given.")]
 Draw = Annotated[Path | None, typer.Option("--draw", help="SVG file for a drawing of the member.")]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="File of the training, written after each epoch; with it the same command goes on after a kill."),
+]
 Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
 
 
@@ -46,6 +52,8 @@ def build(
     final: option.FinalText = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and training.", min=0)] = 0,
     train: Train = None,
+    checkpoint: Checkpoint = None,
+    device: option.Device = None,
     draw: Draw = None,
     as_json: option.Json = False,
     quiet: option.Quiet = False,
@@ -65,11 +73,14 @@ def build(
     chosen = choose(space, best, dna, decisions, genotype)
     arguments = {**final_arguments(space), **plain_arguments(space), **compose.settings(final, "--final")}
     loaded = training.data.load(data) if data is not None else None
-    task = compose.task(None, data, recipe) if loaded is not None else None
+    task = compose.task(None, data, recipe, device=device) if loaded is not None else None
     if task is not None:
         arguments = {**task.arguments(space), **arguments}
-    child = space.build(chosen, seed=seed, **arguments)
-    metrics = dict(task.report(child, seed).metrics) if task is not None and train is not False else {}
+        task.checkpoint = str(checkpoint.absolute()) if checkpoint is not None else None
+    elif checkpoint is not None:
+        raise ArgumentError("--checkpoint: got it without --data; allowed: with a training; for example --train --data digits")
+    build_it = partial(space.build, chosen, seed=seed, **arguments)
+    child, metrics = _trained(build_it, task, seed) if task is not None and train is not False else (build_it(), {})
     meta = describe(space, source.text, chosen, arguments, seed, metrics)
     training.save(out, child, meta, data=loaded)
     text = architecture(space, chosen)
@@ -120,8 +131,8 @@ def predict(
 
     output = Output(as_json, quiet)
     saved = open_network(net, program, device)
-    x, y = _inputs(data, split, inputs)
-    probabilities = saved.predict(x)
+    parts, y = _inputs(data, split, inputs)
+    probabilities = np.concatenate([saved.predict(x) for x in parts])
     names = saved.meta.get("input", {}).get("classes") or [str(i) for i in range(probabilities.shape[1])]
     classes = probabilities.argmax(1)
     value: dict[str, Any] = {"n": len(classes), "classes": [names[c] for c in classes[:20]]}
@@ -166,6 +177,35 @@ def export(
     output.result({"path": str(path), "format": chosen}, f"wrote {path} ({chosen})")
 
 
+def _trained(build_it: Callable[[], Any], task: Any, seed: int) -> tuple[Any, dict[str, float]]:
+    """A network after its final training, and its metrics; trained on all ranks of a launcher, on the processors that one may use.
+
+    Raises:
+        OcheError: the training failed.
+    """
+    from oche.loop import make_executor
+
+    pool = make_executor("serial", threads=_threads())
+    with pool:
+        pool.start(partial(_train, build_it, task))
+        pool.submit(0, seed)
+        _, outcome = pool.next()
+    if outcome.failure is not None:
+        raise outcome.failure.exception or ArgumentError(f"training: got {outcome.failure.reason}; allowed: one that ends")
+    return outcome.value
+
+
+def _train(build_it: Callable[[], Any], task: Any, seed: int) -> tuple[Any, dict[str, float]]:
+    child = build_it()
+    return child, dict(task.report(child, seed).metrics)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
 def write_drawing(path: Path, text: str, decisions: dict[str, Any]) -> Path:
     """The drawing of a member as an SVG file."""
     from oche.files import write_text
@@ -200,7 +240,8 @@ def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None
     return chosen
 
 
-def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Any, Any]:
+def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Iterable[Any], Any]:
+    """Raw inputs in parts, since a set of images may not fit into memory, and their classes where they are known."""
     import numpy as np
 
     from oche import training
@@ -212,9 +253,9 @@ def _inputs(data: str | None, split: str, inputs: Path | None) -> tuple[Any, Any
         if split not in loaded.splits:
             raise ArgumentError(f"--split: got {split!r}; allowed: {', '.join(loaded.splits)}")
         rows = loaded.splits[split]
-        return loaded.x[rows], loaded.y[rows]
+        return (loaded.x[rows[i : i + 500]] for i in range(0, len(rows), 500)), loaded.y[rows]
     try:
-        return np.load(str(inputs), allow_pickle=False), None
+        return [np.load(str(inputs), allow_pickle=False)], None
     except (OSError, ValueError) as error:
         raise ArgumentError(f"--input: got {str(inputs)!r}, which cannot be read ({error}); allowed: a .npy file of numbers") from None
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import oche
-from oche import flows
+from oche import flows, ranks
 from oche._pareto import pareto_front
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
@@ -185,6 +185,7 @@ def environment(device: str, threads: int) -> dict[str, Any]:
         "torch": torch.__version__ if torch is not None else None,
         "device": device,
         "threads": threads,
+        **({"ranks": ranks.launched()} if ranks.launched() > 1 else {}),
         "machine": platform.machine(),
         "system": platform.system(),
     }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from oche import algorithms
+from oche import algorithms, ranks
 from oche.driver._job import Job, algorithm_text
 from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
@@ -129,6 +129,9 @@ def search(
             settings = job.identity(algorithm_text(algorithm), "search")
             if policy is not None:
                 settings["early_stopping"] = repr(policy)
+            if ranks.launched() > 1:
+                # Equal bit for bit only at an equal number of ranks.
+                settings["ranks"] = ranks.launched()
             plan = Plan(seed, budget, settings, name, in_flight, order, threads)
             record = recorder(job, algorithm, plan, policy=early_stopping)
             if shares_weights:

@@ -243,7 +243,8 @@ class Problem:
         loss: `loss(model, batch)` -> mean training loss, a scalar tensor with a graph.
         score: `score(model, batch)` -> (sum of scores, count); for classification the number of correct answers.
         batches: `batches(split, seed, epoch)` -> iterator over the batches of `split` in an order that depends on
-            (seed, epoch) only. Splits are `train` (for weights) and `valid` (for architecture parameters and selection).
+            (seed, epoch) only; on several ranks it is asked with `part=(rank, world)` too, for a share of every batch. Splits are
+            `train` (for weights) and `valid` (for architecture parameters and selection).
         n_batches: Number of batches per epoch of each split.
         epochs: Epochs that the task's own recipe would train, as a default plan.
         device: Where batches lie.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from oche import seeds
+from oche import ranks, seeds
 from oche.errors import ArgumentError, FeedbackError, ResumeError, SkipTrial
 from oche.files import atomic, file_digest
 from oche.loop.contracts import Budget, Feedback, Proposal
@@ -125,7 +125,7 @@ class Workbench:
         path, sha = None, ""
         if message.directory is not None:
             path = str(Path(message.directory) / f"step-{progress.step:09d}.pt")
-            sha = save_state(algorithm.state(), path)
+            sha = save_state(algorithm.state(), path) if ranks.is_first() else ""
             # With a file written, one live algorithm is enough: supernets are large.
             self._live.clear()
         self._live[message.run] = (algorithm, progress.step)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
+from oche import ranks
 from oche.errors import TrainingError
 from oche.schemes.problem import Group, Loss
 
@@ -48,10 +48,9 @@ def slopes(split: Split, weights: Group, arch: Group, of: str, step: int) -> Slo
     """
     ask_weights, ask_arch = of in ("weights", "both"), of in ("arch", "both")
     loss = split.loss(weights.value if ask_weights else weights.frozen, arch.value if ask_arch else arch.frozen, split.batch)
-    value = finite(loss, split.what, step)
-    asked = [*(weights if ask_weights else ()), *(arch if ask_arch else ())]
     # A loss may be constant in all of them, for example on a path without any weight.
-    found: Gradients = torch.autograd.grad(loss, asked, allow_unused=True) if loss.requires_grad and asked else [None] * len(asked)
+    mean, found = ranks.gradients(loss, [*(weights if ask_weights else ()), *(arch if ask_arch else ())])
+    value = finite(mean, split.what, step)
     n = len(weights) if ask_weights else 0
     return Slopes(value, found[:n], found[n:])
 

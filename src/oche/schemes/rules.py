@@ -97,7 +97,6 @@ def update(
     present = [gradient for gradient in gradients if gradient is not None]
     if not present and pull is None:
         return
-    average(present)
     norm = torch.nn.utils.get_total_norm(present)
     if not torch.isfinite(norm):
         raise TrainingError(f"{what}: got a norm of {float(norm)}; allowed: finite gradients; lower the learning rate")
@@ -113,17 +112,3 @@ def update(
         tensor.grad = gradient
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-
-
-def average(gradients: Sequence[Tensor]) -> None:
-    """Average `gradients` over all ranks in place, in one flat all-reduce; does nothing in a single process."""
-    distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
-        return
-    if not gradients:
-        return
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))

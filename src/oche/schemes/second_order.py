@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from oche import ranks
 from oche.errors import ArgumentError
 from oche.schemes._slopes import finite
 from oche.schemes.base import Scheme, SchemeState
@@ -43,9 +44,9 @@ class SecondOrder(Scheme):
     def virtual_weights(self, state: SchemeState, train_batch: Any = None) -> list[Tensor]:
         """W' in the order of the weight group, detached. A weight that the loss does not use stays as it is."""
         loss = state.problem.train_loss(state.weights, state.arch_group.frozen, train_batch)
-        finite(loss, "training loss", state.step + 1)
         weights = list(state.weight_group)
-        gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+        mean, gradients = ranks.gradients(loss, weights)
+        finite(mean, "training loss", state.step + 1)
         settings = state.weight_optimizer.param_groups[0]
         momentum, decay, xi = settings.get("momentum", 0.0), settings.get("weight_decay", 0.0), self._xi(state)
         ahead = []
@@ -68,8 +69,8 @@ class SecondOrder(Scheme):
         arch, group = list(state.arch_group), state.weight_group
         ahead = [tensor.clone().requires_grad_(True) for tensor in self.virtual_weights(state, train_batch)]
         loss = state.problem.valid_loss(group.pack(ahead), state.arch, valid_batch)
-        value = finite(loss, "validation loss", state.step + 1)
-        gradients = torch.autograd.grad(loss, [*arch, *ahead], allow_unused=True)
+        mean, gradients = ranks.gradients(loss, [*arch, *ahead])
+        value = finite(mean, "validation loss", state.step + 1)
         direct, direction = gradients[: len(arch)], gradients[len(arch) :]
         present = [d for d in direction if d is not None]
         norm = torch.nn.utils.get_total_norm(present) if present else torch.zeros(())
@@ -86,9 +87,7 @@ class SecondOrder(Scheme):
         with torch.no_grad():
             moved = [w.detach() if d is None else w + scale * d for w, d in zip(group, direction, strict=True)]
         loss = state.problem.train_loss(group.pack(moved), state.arch, batch)
-        if not loss.requires_grad:
-            return [None] * len(state.arch_group)
-        return torch.autograd.grad(loss, list(state.arch_group), allow_unused=True)
+        return ranks.gradients(loss, list(state.arch_group))[1]
 
     def _xi(self, state: SchemeState) -> float:
         return state.weight_lr if self.xi is None else self.xi

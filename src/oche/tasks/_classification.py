@@ -60,6 +60,8 @@ class Classification:
         self.final = dict(final or {})
         self.device = str(training.device(device))
         self.keep = str(Path(keep).absolute()) if keep is not None else None
+        #: File that a final training is written to after each epoch, and continued from; None: it starts anew after a kill.
+        self.checkpoint: str | None = None
         self.name = f"classification:{self.data.name}"
         self._meta: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
@@ -173,7 +175,9 @@ class Classification:
         from oche import training
 
         size = self._size(child)
-        fit = training.fit(child, self.data, self.recipe, seed=seed, device=self.device, split="train+valid")
+        fit = training.fit(
+            child, self.data, self.recipe, seed=seed, device=self.device, split="train+valid", checkpoint=self.checkpoint
+        )
         test = training.score(child, self.data, "test", device=self.device)
         curve = {"train": [(float(row.epoch + 1), row.train) for row in fit.history]}
         metrics = {"test": test, "train_loss": fit.history[-1].loss, **size}
@@ -226,7 +230,7 @@ def _default_recipe(name: str) -> str:
     stem = name.partition("[")[0]
     if stem in training.recipes():
         return stem
-    return "cifar10-small" if stem.startswith("cifar") else "digits"
+    return "cifar10-small" if stem.startswith(("cifar", "images:", "hub:")) else "digits"
 
 
 def _forward_share(items: int, batch_size: int) -> float:

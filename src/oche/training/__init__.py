@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "cosine": "oche.training._schedule:cosine",
         "data": "oche.training.data",
         "device": "oche.training._device:device",
+        "linear": "oche.training._schedule:linear",
         "export": "oche.training._saved:export",
         "fit": "oche.training._loop:fit",
         "load": "oche.training._saved:load",

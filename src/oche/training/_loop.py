@@ -17,14 +17,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oche import files, seeds
+from oche import files, ranks, seeds
 from oche.errors import ArgumentError, ResumeError, TrainingError
 from oche.loop import Cost
 from oche.networks import set_progress
 from oche.training._batches import batches, n_batches
+from oche.training._forward import forward, lay_out
 from oche.training._loss import cross_entropy, scores
 from oche.training._recipe import Recipe
-from oche.training._schedule import cosine
+from oche.training._schedule import cosine, linear
 from oche.training.data import DataSet
 
 _SCHEMA = "oche.training/1"
@@ -74,7 +75,7 @@ def fit(
     source: str | os.PathLike[str] | None = None,
     keep: str | os.PathLike[str] | None = None,
 ) -> Fit:
-    """Train a network in place.
+    """Train a network in place. On several ranks each takes its share of every batch, and all take the same steps (see `oche.ranks`).
 
     Args:
         model: A classifier; it is moved to `device` and left in training mode.
@@ -96,6 +97,7 @@ def fit(
         ResumeError: the checkpoint is of another training, or cannot be read.
     """
     model.to(device).train()
+    lay_out(model, recipe)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
     )
@@ -111,10 +113,10 @@ def fit(
         row = _epoch(model, data, recipe, seed, device, split, epoch, optimizer, path)
         elapsed = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}
         history.append(row)
-        cost += Cost(passes=n_batches(data, split, recipe.batch_size), epochs=1, **elapsed)
+        cost += Cost(passes=n_batches(data, split, recipe.batch_size, ranks.world()), epochs=1, **elapsed)
         if path is not None:
             _save(path, identity, model, optimizer, history, cost)
-        if on_epoch is not None and on_epoch(row) is False:
+        if on_epoch is not None and ranks.first(on_epoch(row)) is False:
             break
     if keep is not None:
         _save(Path(keep), identity, model, optimizer, history, cost)
@@ -140,27 +142,43 @@ def _epoch(
     optimizer: torch.optim.Optimizer,
     path: Path | None,
 ) -> Epoch:
-    lr = cosine(epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs, recipe.power)
+    lr = _rate(recipe, epoch)
     for group in optimizer.param_groups:
         group["lr"] = lr
     set_progress(model, epoch / recipe.epochs)
-    total, correct, count = 0.0, 0, 0
-    # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards.
-    with seeds.building(seeds.derive(seed, "forward", epoch)):
-        for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device)):
-            output = model(x)
+    total, correct, count = 0.0, 0.0, 0.0
+    part = ranks.part()
+    # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards. Each rank has its own images.
+    with seeds.building(seeds.derive(seed, "forward", epoch, *part[:1] if part[0] else ())):
+        for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device, part)):
+            output = forward(model, x, recipe)
             loss = cross_entropy(output, y, recipe.label_smoothing)
-            value = loss.item()
-            _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            value = _slopes(model, loss)
+            _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
             if recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
             optimizer.step()
             total += value * len(y)
             correct += int((scores(output).argmax(1) == y).sum())
             count += len(y)
+    total, correct, count = ranks.total(total, correct, count)
+    # Running statistics are those of each rank's share; a checkpoint holds their mean, and all go on with it.
+    ranks.average([buffer for buffer in model.buffers() if buffer.is_floating_point()])
     return Epoch(epoch, lr, total / count, 100 * correct / count)
+
+
+def _rate(recipe: Recipe, epoch: int) -> float:
+    given = (epoch, recipe.epochs, recipe.lr, recipe.lr_min, recipe.warmup_epochs)
+    return linear(*given) if recipe.schedule == "linear" else cosine(*given, recipe.power)
+
+
+def _slopes(model: nn.Module, loss: Tensor) -> float:
+    """Gradients of a loss, averaged over the ranks, in the weights; the loss itself, averaged too."""
+    value = loss.detach().clone()
+    loss.backward()
+    ranks.average([value, *(p.grad for p in model.parameters() if p.grad is not None)])
+    return value.item()
 
 
 def score(
@@ -170,7 +188,7 @@ def score(
     device: torch.device | str | None = None,
     batch_size: int = _EVALUATION_BATCH,
 ) -> float:
-    """Accuracy on a split, in percent. The model is in evaluation mode meanwhile and otherwise unchanged.
+    """Accuracy on a split, in percent. The model is in evaluation mode meanwhile and otherwise unchanged. Ranks share the batches.
 
     Args:
         model: A classifier.
@@ -185,12 +203,12 @@ def score(
     try:
         model.eval()
         with torch.no_grad():
-            for x, y in batches(data, split, batch_size, device=where):
+            for x, y in batches(data, split, batch_size, device=where, part=ranks.part()):
                 correct += int((model(x).argmax(1) == y).sum())
     finally:
         for name, module in model.named_modules():
             module.training = modes[name]
-    return 100 * correct / len(data.indices(split))
+    return 100 * ranks.total(correct)[0] / len(data.indices(split))
 
 
 def _check_finite(value: float, epoch: int, batch: int, step: int, lr: float, recipe: Recipe, path: Path | None) -> None:
@@ -211,8 +229,10 @@ def _save(
         "history": [asdict(row) for row in history],
         "cost": cost.to_json(),
     }
-    with files.atomic(path) as temporary:
-        torch.save(state, temporary)
+    if ranks.is_first():
+        with files.atomic(path) as temporary:
+            torch.save(state, temporary)
+    ranks.meet()
 
 
 def _resume(

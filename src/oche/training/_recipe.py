@@ -15,30 +15,39 @@ from typing import Any
 from oche.errors import ArgumentError, unknown
 
 #: Parts that `augment` may join by `+`.
-AUGMENTATIONS = ("crop", "flip")
+AUGMENTATIONS = ("crop", "resized-crop", "flip", "jitter")
+
+#: How the learning rate falls: half a cosine, or a line.
+SCHEDULES = ("cosine", "linear")
+
+#: Arithmetic of convolutions and matrix products.
+PRECISIONS = ("float32", "bf16")
 
 # Fields that recipes of older records do not have, with what they stood for.
-_LATER: dict[str, Any] = {"power": 1.0}
+_LATER: dict[str, Any] = {"power": 1.0, "schedule": "cosine", "channels_last": False, "precision": "float32"}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train: stochastic gradient descent with Nesterov momentum, cosine learning rate, cross-entropy.
+    """How to train: stochastic gradient descent with momentum, a learning rate that falls to nearly nothing, cross-entropy.
 
     Args:
         epochs: Passes over the training split.
-        batch_size: Items of a batch.
+        batch_size: Items of a batch; on several ranks those of all together.
         lr: Highest learning rate.
-        lr_min: Rate that the cosine ends at.
+        lr_min: Rate that it falls to.
         momentum: In [0, 1).
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: L2 factor on all weights.
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
-        augment: `none`, or `crop`, `flip` joined by `+`.
+        augment: `none`, or some of `crop`, `resized-crop`, `flip`, `jitter` joined by `+`; see `oche.training.augment`.
         crop_padding: Pixels of zero around the image before a random crop of the old size.
         grad_clip: Largest norm of the gradient, None for no limit.
         warmup_epochs: Epochs of linear rise of the rate.
         power: Of the fall of the rate, see `CosinePowerAnnealing`; 1 is half a cosine.
+        schedule: `cosine`, or `linear`.
+        channels_last: Whether images lie in memory with their channels innermost.
+        precision: `float32`, or `bf16`: convolutions and matrix products in bfloat16. Scores that are reported are float32.
         name: For messages; does not count in comparisons.
 
     Raises:
@@ -58,6 +67,9 @@ class Recipe:
     grad_clip: float | None = None
     warmup_epochs: int = 0
     power: float = 1.0
+    schedule: str = "cosine"
+    channels_last: bool = False
+    precision: str = "float32"
     name: str = "custom"
 
     def __post_init__(self) -> None:
@@ -73,6 +85,11 @@ class Recipe:
         self._check(self.crop_padding >= 1 or "crop" not in self.augmentations, "crop_padding", "a whole number from 1")
         self._check(self.grad_clip is None or 0 < self.grad_clip < math.inf, "grad_clip", "None or a number above 0")
         self._check(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", f"0 to {self.epochs - 1}, fewer than the {self.epochs} epochs")
+        self._check({"crop", "resized-crop"} - set(self.augmentations), "augment", "one of crop and resized-crop")
+        self._check(self.schedule in SCHEDULES, "schedule", " or ".join(SCHEDULES))
+        self._check(self.schedule == "cosine" or self.power == 1, "power", "1 with schedule 'linear'")
+        self._check(self.channels_last in (True, False), "channels_last", "true or false")
+        self._check(self.precision in PRECISIONS, "precision", " or ".join(PRECISIONS))
         self._check(0 < self.power < math.inf, "power", "a number above 0, where 1 is half a cosine")
 
     @property
@@ -119,6 +136,23 @@ _PRESETS = {
     "cifar10-small": Recipe(name="cifar10-small", epochs=12, batch_size=32, lr=0.1, weight_decay=5e-4, augment="flip", grad_clip=5.0),
     # Dong and Yang 2020: the 200-epoch schedule of NAS-Bench-201.
     "nasbench201": Recipe(name="nasbench201", epochs=200, batch_size=256, lr=0.1, weight_decay=5e-4, augment="crop+flip"),
+    # Xu et al. 2020 (PC-DARTS), training on ImageNet: batch of 1,024 on 8 devices, 5 epochs of warm-up, then linear to 0. Their last five
+    # epochs fall more slowly, ours do not. The auxiliary head belongs to the network: `auxiliary=true`, weight 0.4.
+    "imagenet": Recipe(
+        name="imagenet",
+        epochs=250,
+        batch_size=1024,
+        lr=0.5,
+        nesterov=False,
+        weight_decay=3e-5,
+        label_smoothing=0.1,
+        augment="resized-crop+flip+jitter",
+        grad_clip=5.0,
+        warmup_epochs=5,
+        schedule="linear",
+    ),
+    # The search of the same work: batches and augmentation; rates belong to the algorithm.
+    "imagenet-search": Recipe(name="imagenet-search", epochs=50, batch_size=1024, lr=0.5, augment="resized-crop+flip", grad_clip=5.0),
 }
 
 

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
-from oche import files
+from oche import files, ranks
 from oche.errors import ArgumentError, DataError, MissingExtraError
 from oche.training._batches import standardize
 from oche.training.data import DataSet
@@ -47,7 +47,7 @@ class Saved:
 
 
 def save(path: str | os.PathLike[str], model: nn.Module, meta: Mapping[str, Any], data: DataSet | None = None) -> None:
-    """Save a network: its weights, and in `meta` what it takes to build it again.
+    """Save a network: its weights, and in `meta` what it takes to build it again. Of several ranks the first one writes.
 
     Args:
         path: File to write; an old one is replaced only once the new one is whole.
@@ -65,6 +65,8 @@ def save(path: str | os.PathLike[str], model: nn.Module, meta: Mapping[str, Any]
         raise ArgumentError(
             f"meta: got a value that is not JSON ({error}); allowed: text, finite numbers, None, lists and dicts"
         ) from error
+    if not ranks.is_first():
+        return
     state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
     with files.atomic(path) as temporary:
         torch.save({"schema": _SCHEMA, "meta": text, "weights": state}, temporary)

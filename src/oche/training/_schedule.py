@@ -25,8 +25,29 @@ def cosine(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epo
 
     Source: Loshchilov and Hutter 2017 without restarts; the warm-up is ours.
     """
+    share = _share(epoch, epochs, warmup_epochs)
+    return _risen(epoch, lr, warmup_epochs) if share < 0 else lr_min + (lr - lr_min) * cosine_power(share, power)
+
+
+def linear(epoch: float, epochs: int, lr: float, lr_min: float = 0.0, warmup_epochs: int = 0) -> float:
+    """Learning rate of an epoch: a line from `lr` at the first epoch toward `lr_min`, `lr_min + (lr - lr_min) * (1 - t / T)`.
+
+    Args:
+        epoch, epochs, lr, lr_min, warmup_epochs: As in `cosine`, the warm-up too.
+
+    Raises:
+        ArgumentError: the warm-up leaves no epoch.
+    """
+    share = _share(epoch, epochs, warmup_epochs)
+    return _risen(epoch, lr, warmup_epochs) if share < 0 else lr_min + (lr - lr_min) * (1 - share)
+
+
+def _share(epoch: float, epochs: int, warmup_epochs: int) -> float:
+    """How much of the fall is over, negative in the warm-up."""
     if not 0 <= warmup_epochs < epochs:
         raise ArgumentError(f"warmup_epochs: got {warmup_epochs} of {epochs} epochs; allowed: 0 to {epochs - 1}")
-    if epoch < warmup_epochs:
-        return lr * (epoch + 1) / (warmup_epochs + 1)
-    return lr_min + (lr - lr_min) * cosine_power((epoch - warmup_epochs) / (epochs - warmup_epochs), power)
+    return (epoch - warmup_epochs) / (epochs - warmup_epochs)
+
+
+def _risen(epoch: float, lr: float, warmup_epochs: int) -> float:
+    return lr * (epoch + 1) / (warmup_epochs + 1)

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
+from oche import ranks
 from oche.algorithms.guards._guard import Guard, Watched
 from oche.errors import ArgumentError
 from oche.supernets.relaxed import Mixed
@@ -50,7 +50,7 @@ class OLES(Guard):
         with watched.net.at(watched.training.step - 1, "arch"):
             arch = {key: row.detach() for key, row in watched.net.named_arch().items()}
             loss = watched.problem.loss(watched.net.functional(named, arch), watched.valid_batch)
-        found = dict(zip(named, torch.autograd.grad(loss, list(named.values()), allow_unused=True), strict=True))
+        found = dict(zip(named, ranks.gradients(loss, list(named.values()))[1], strict=True))
         for place, names in candidates(watched).items():
             pairs = [(last.get(name), found[name]) for name in names]
             cosines = [cosine(a, b) for a, b in pairs if a is not None and b is not None]

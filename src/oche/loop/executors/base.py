@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from oche import ranks
 from oche.errors import ArgumentError
 
 Target = Callable[[Any], Any]
@@ -169,10 +170,13 @@ def make(
     limits = limits or Limits()
     count = workers if workers is not None else min(8, os.cpu_count() or 1)
     name = canonical(executor)
+    if ranks.joint() and name != "serial":
+        raise ArgumentError(f"executor: got {executor!r} on {ranks.launched()} ranks; allowed there: 'serial', which works on all of them")
     if name == "serial":
+        from oche.loop.executors.ranked import Ranked
         from oche.loop.executors.serial import Serial
 
-        return Serial(limits, threads)
+        return (Ranked if ranks.joint() else Serial)(limits, threads)
     if name == "processes":
         from oche.loop.executors.processes import Processes
 

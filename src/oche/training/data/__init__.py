@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "DataSet": "oche.training.data._dataset:DataSet",
+        "ImageFiles": "oche.training.data._images:ImageFiles",
         "from_arrays": "oche.training.data._own:from_arrays",
         "from_csv": "oche.training.data._own:from_csv",
         "from_dataset": "oche.training.data._own:from_dataset",

@@ -30,7 +30,8 @@ class DataSet:
 
     Args:
         name: As it was asked for, for example `cifar10[:5000]`.
-        x: Raw inputs, `(n, ...)`, uint8 or float32; images are `(n, channels, height, width)`.
+        x: Raw inputs, `(n, ...)`, uint8 or float32; images are `(n, channels, height, width)`. An array, or what stands for one by its
+            length, shape, type, and items at positions.
         y: Classes, `(n,)`, int64 from 0 to `n_classes` - 1.
         splits: Positions of `train`, `valid` and `test`, disjoint, each in an order whose prefixes are class-balanced.
         class_names: One name per class.
@@ -92,14 +93,18 @@ class DataSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the items of each split in order, 64 hexadecimal digits: equal only for equal content and splits."""
+        """SHA-256 over the items of each split in order, 64 hexadecimal digits: equal only for equal content and splits.
+
+        Of images that are decoded when asked for it is over names and sizes of their files.
+        """
         total = hashlib.sha256(repr((str(self.x.dtype), self.shape, self.class_names, self.mean, self.std)).encode())
         for split in SPLITS:
             positions = self.splits[split]
             total.update(f"{split}:{len(positions)}".encode())
             for start in range(0, len(positions), 4096):
                 part = positions[start : start + 4096]
-                total.update(np.ascontiguousarray(self.x[part]).tobytes())
+                content = self.x.identify(part) if hasattr(self.x, "identify") else np.ascontiguousarray(self.x[part]).tobytes()
+                total.update(content)
                 total.update(np.ascontiguousarray(self.y[part]).tobytes())
         return total.hexdigest()
 
@@ -128,6 +133,29 @@ class DataSet:
         splits = {**self.splits, "train": self.splits["train"][:first], "valid": self.splits["valid"][: n - first]}
         origin = f"{self.origin}[:{n}]" if self.origin else None
         return replace(self, name=f"{self.name}[:{n}]", splits=splits, origin=origin)
+
+    def share(self, train: float, valid: float | None = None, seed: int = FIXED_SEED) -> DataSet:
+        """Two disjoint parts of `train` and `valid` together, each with the classes in the proportions of the whole; `test` stays whole.
+
+        Args:
+            train: Share of all these items, above 0, which becomes `train`; without `valid` it is halved.
+            valid: Share which becomes `valid`.
+            seed: Root of the choice.
+
+        Raises:
+            ArgumentError: a part is empty, or together they want more than there is.
+
+        Source: Xu et al. 2020 (PC-DARTS) search ImageNet on 10 percent of each class and validate on 2.5 percent.
+        """
+        shares = [train] if valid is None else [train, valid]
+        if not all(value > 0 for value in shares) or sum(shares) > 1:
+            shown = " and ".join(f"{v:.6g}" for v in shares)
+            raise ArgumentError(f"share of {self.name!r}: got {shown}; allowed: above 0, together up to 1")
+        halves = (train / 2, train / 2) if valid is None else (train, valid)
+        made = self.split(*map(float, halves), seed=seed)
+        text = ",".join([f"{100 * value:.10g}%" for value in shares] + ([f"seed={seed}"] if seed != FIXED_SEED else []))
+        origin = f"{self.origin}[{text}]" if self.origin else None
+        return replace(made, name=f"{self.name}[{text}]", origin=origin)
 
     def split(
         self,

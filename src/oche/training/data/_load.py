@@ -23,10 +23,16 @@ from oche.training.data._own import from_csv, from_npz
 registry = Registry("data set", "oche.data")
 registry.register("digits", "oche.training.data._digits:digits", "1,797 handwritten digits, 8x8 gray, no download")
 registry.register("cifar10", "oche.training.data._hub:cifar10", "60,000 small photographs in 10 classes, 32x32 RGB")
+registry.register("images", "oche.training.data._images:images", "images:DIR, a folder of class folders, decoded when asked for")
+registry.register("hub", "oche.training.data._hub_images:hub", "hub:OWNER/NAME, any image set of the hub, decoded when asked for")
 registry.register("cifar100", "oche.training.data._hub:cifar100", "60,000 small photographs in 100 classes, 32x32 RGB")
 
 _FILES: dict[str, Callable[..., DataSet]] = {".csv": from_csv, ".npz": from_npz}
 _SUBSET = re.compile(r"(?P<base>.*)\[:(?P<n>\d+)\]", re.DOTALL)
+_PERCENT = r"\d+(?:\.\d+)?"
+_SHARE = re.compile(rf"(?P<base>.*)\[(?P<train>{_PERCENT})%(?:,(?P<valid>{_PERCENT})%)?(?:,seed=(?P<seed>\d+))?\]", re.DOTALL)
+# Loaders whose path may stand behind a colon.
+_PLACED = ("images", "hub")
 
 
 def names() -> list[str]:
@@ -39,7 +45,8 @@ def load(name: str | os.PathLike[str] | DataSet, **settings: Any) -> DataSet:
 
     Args:
         name: A registered name or a `.csv` or `.npz` file, with settings after `?`, and optionally `[:n]` for its first n items
-            in a fixed class-balanced order. A `DataSet` is returned as it is.
+            in a fixed class-balanced order, or `[10%,2.5%]` for so much of each class to train and to validate, disjoint (`[10%]` is
+            halved; `[10%,2.5%,seed=1]` is another choice). `images:DIR` is a folder of class folders. A `DataSet` is returned as it is.
         **settings: What the loader takes, for example `path` (folder of the files of a named set) or `target` (of a CSV file).
 
     Raises:
@@ -57,7 +64,14 @@ def load(name: str | os.PathLike[str] | DataSet, **settings: Any) -> DataSet:
     subset = _SUBSET.fullmatch(text)
     if subset:
         return load(subset["base"], **settings).subset(int(subset["n"]))
+    share = _SHARE.fullmatch(text)
+    if share:
+        whole = load(share["base"], **settings)
+        return whole.share(float(share["train"]) / 100, float(share["valid"]) / 100 if share["valid"] else None, int(share["seed"] or 0))
     base, given = parse(text)
+    kind, colon, place = base.partition(":")
+    if colon and kind in _PLACED:
+        base, given["path"] = kind, place
     given.update({key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in settings.items()})
     reader = _FILES.get(Path(base).suffix.lower())
     if reader is not None:

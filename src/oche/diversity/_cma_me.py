@@ -97,16 +97,15 @@ class CMAME(Generational):
     def _learn(self, number: int, results: list[Any]) -> None:
         distribution = self.distributions[number]
         assert distribution is not None
-        improving, helped = self._given["rank"] == "improvement", False
+        improving = self._given["rank"] == "improvement"
+        status, gain = self.elites.add_results(results, self.name)
+        helped = bool(status.any())
         keys: list[tuple[int, float]] = []
-        for result, cell in zip(results, self.elites.cells_of(results, self.name), strict=True):
+        for i, result in enumerate(results):
             if not result.feedback.ok:
                 keys.append((-1, -math.inf))
-                continue
-            reward = result.feedback.scalar
-            status, gain = self.elites.add(result.genome, reward, cell)
-            helped |= status > 0
-            keys.append((status, gain) if improving else (0, reward))
+            else:
+                keys.append((int(status[i]), float(gain[i])) if improving else (0, result.feedback.scalar))
         order = sorted(range(len(keys)), key=lambda i: (-keys[i][0], -keys[i][1]))
         distribution.update(np.stack([results[i].genome for i in order]))
         if not helped or distribution.exhausted:

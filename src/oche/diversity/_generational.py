@@ -32,10 +32,12 @@ class Batch:
     Args:
         genomes: `(n, d)` in standard units, [-5, 5].
         info: What is recorded with each of them.
+        parents: Number of the proposal that each was made from, -1 for none; recorded with it, for family trees.
     """
 
     genomes: np.ndarray
     info: Mapping[str, Any] = field(default_factory=dict)
+    parents: Sequence[int] | np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ class Boundary:
 
 @dataclass
 class Result:
-    """What came back for one genome, in standard units."""
+    """What came back for one genome, in standard units, and the number of its proposal."""
 
     genome: np.ndarray
     feedback: Feedback
+    number: int = -1
 
 
 Search = Generator[Batch | Boundary, list[Result], None]
@@ -117,6 +120,7 @@ class Generational:
         self._asked = 0
         self._queue: list[tuple[int, np.ndarray]] = []
         self._info: Mapping[str, Any] = {}
+        self._parents: dict[int, int] = {}
         self._open: dict[int, np.ndarray] = {}
         self._done: dict[int, Result] = {}
         self._started = self._over = False
@@ -135,7 +139,7 @@ class Generational:
         if taken:
             genomes = np.stack([genome for _, genome in taken])
             values = np.clip(self._middle + genomes * self._scale, self._low, self._high).tolist()
-            made = [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, dict(self._info)) for (i, _), v in zip(taken, values, strict=True)]
+            made = [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, self._info_of(i)) for (i, _), v in zip(taken, values, strict=True)]
         del self._queue[:n]
         if made:
             # The root of what follows the batch; only the first draw of a batch counts.
@@ -145,6 +149,10 @@ class Generational:
         return made
 
     _after: int | None = None
+
+    def _info_of(self, number: int) -> dict[str, Any]:
+        parent = self._parents.get(number, -1)
+        return {**self._info, "parent": parent} if parent >= 0 else dict(self._info)
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Collect results; with the last one of a batch the search goes on to its next one.
@@ -157,7 +165,7 @@ class Generational:
             genome = self._open.pop(number, None)
             if genome is None:
                 raise ArgumentError(f"tell: got proposal {number}; allowed: one that was asked and not told yet")
-            self._done[number] = Result(genome, feedback)
+            self._done[number] = Result(genome, feedback, number)
         if self._queue or self._open or not self._done:
             return
         batch = [self._done[i] for i in sorted(self._done)]
@@ -186,6 +194,8 @@ class Generational:
             return
         genomes = np.clip(np.round(found.genomes, _DECIMALS), -5, 5)
         self._info = found.info
+        parents = found.parents if found.parents is not None else ()
+        self._parents = {self._asked + i: int(p) for i, p in enumerate(parents)}
         self._queue = [(self._asked + i, g) for i, g in enumerate(genomes)]
         self._open = dict(self._queue)
         self._asked += len(genomes)
@@ -267,6 +277,7 @@ def population_for(budget: Budget | None, population: int | None, of: str) -> in
 def _result_json(result: Result) -> dict[str, Any]:
     f = result.feedback
     return {
+        "number": result.number,
         "genome": _json(result.genome),
         "reward": list(f.reward) if isinstance(f.reward, tuple) else f.reward,
         "status": f.status,
@@ -280,7 +291,7 @@ def _result(value: Mapping[str, Any]) -> Result:
     reward = tuple(value["reward"]) if isinstance(value["reward"], list) else value["reward"]
     seen = _from_json(value["observations"]) if value["observations"] is not None else None
     feedback = Feedback(reward=reward, status=value["status"], zone=value["zone"], descriptor=value["descriptor"], observations=seen)
-    return Result(_from_json(value["genome"]), feedback)
+    return Result(_from_json(value["genome"]), feedback, int(value["number"]))
 
 
 def _json(value: Any) -> Any:

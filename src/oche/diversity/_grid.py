@@ -18,57 +18,115 @@ class EliteGrid:
 
     Args:
         grid: Its cells.
-
-    Attributes:
-        cells: Filled cells, in the order in which they were first filled.
-        rewards: `(filled,)`.
     """
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self.cells: list[int] = []
-        self.rewards: list[float] = []
-        self._place: dict[int, int] = {}
+        self._used = 0
+        self._place = np.full(grid.size, -1, dtype=np.int64)
+        self._cells = np.empty(0, dtype=np.int64)
+        self._rewards = np.empty(0)
+        self._numbers = np.empty(0, dtype=np.int64)
         self._genomes = np.empty((0, 0))
 
     @property
     def genomes(self) -> np.ndarray:
-        """`(filled, genes)` of the elites; changed in place by `add`."""
-        return self._genomes[: len(self.cells)]
+        """`(filled, genes)` of the elites, in the order in which their cells were first filled; changed in place by `add`."""
+        return self._genomes[: self._used]
+
+    @property
+    def cells(self) -> np.ndarray:
+        """`(filled,)` their cells."""
+        return self._cells[: self._used]
+
+    @property
+    def rewards(self) -> np.ndarray:
+        """`(filled,)` their rewards."""
+        return self._rewards[: self._used]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """`(filled,)` numbers of their proposals, -1 where not known."""
+        return self._numbers[: self._used]
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return self._used
 
-    def add(self, genome: np.ndarray, reward: float, cell: int) -> tuple[int, float]:
-        """Offer a policy.
+    def add(self, genomes: Any, rewards: Any, cells: Any, numbers: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Offer policies, all at once with the result of one after the other.
+
+        Args:
+            genomes: `(n, genes)`.
+            rewards: `(n,)`.
+            cells: `(n,)`; -1 for a policy that is not offered.
+            numbers: `(n,)` of their proposals; None: not known.
 
         Returns:
-            2 if it filled an empty cell, 1 if it beat the elite, 0 if not; and by how much it beat the elite (its reward in a new cell).
+            For each 2 if it filled an empty cell, 1 if it beat the elite, 0 if not; and by how much it beat the elite (its reward in
+            a new cell).
         """
-        place = self._place.get(cell)
-        if place is None:
-            self._place[cell] = place = len(self.cells)
-            if place == len(self._genomes):
-                grown = np.empty((max(64, 2 * place), len(genome)))
-                if place:
-                    grown[:place] = self._genomes[:place]
-                self._genomes = grown
-            self._genomes[place] = genome
-            self.cells.append(cell)
-            self.rewards.append(reward)
-            return 2, reward
-        gain = reward - self.rewards[place]
-        if gain > 0:
-            self._genomes[place], self.rewards[place] = genome, reward
-            return 1, gain
-        return 0, gain
+        found, reward = np.asarray(genomes, dtype=np.float64), np.asarray(rewards, dtype=np.float64)
+        where = np.asarray(cells, dtype=np.int64)
+        number = np.full(len(where), -1) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        status, gain = np.zeros(len(where), dtype=np.int64), np.zeros(len(where))
+        left = np.flatnonzero(where >= 0)
+        # Of policies for the same cell the first goes first: each round takes one per cell, and most batches need one or two.
+        while len(left):
+            first = np.sort(np.unique(where[left], return_index=True)[1])
+            rows = left[first]
+            self._add_round(found, reward, where, number, rows, status, gain)
+            left = np.delete(left, first)
+        return status, gain
 
-    def cells_of(self, results: Sequence[Result], algorithm: str) -> list[int]:
-        """The cells of evaluated policies; -1 for those that failed.
+    def _add_round(
+        self,
+        found: np.ndarray,
+        reward: np.ndarray,
+        where: np.ndarray,
+        number: np.ndarray,
+        rows: np.ndarray,
+        status: np.ndarray,
+        gain: np.ndarray,
+    ) -> None:
+        """The same for policies of different cells."""
+        place = self._place[where[rows]]
+        new = rows[place < 0]
+        at = np.arange(self._used, self._used + len(new))
+        self._grow(self._used + len(new), found.shape[1])
+        self._place[where[new]] = at
+        self._cells[at] = where[new]
+        self._used += len(new)
+        status[new], gain[new] = 2, reward[new]
+        old, place = rows[place >= 0], place[place >= 0]
+        gain[old] = reward[old] - self._rewards[place]
+        better = gain[old] > 0
+        status[old[better]] = 1
+        put, into = np.concatenate([new, old[better]]), np.concatenate([at, place[better]])
+        self._genomes[into], self._rewards[into], self._numbers[into] = found[put], reward[put], number[put]
+
+    def _grow(self, needed: int, genes: int) -> None:
+        if needed <= len(self._genomes):
+            return
+        room = max(64, 2 * needed)
+        for name in ("_cells", "_rewards", "_numbers", "_genomes"):
+            old = getattr(self, name)[: self._used]
+            grown = np.empty((room, genes) if name == "_genomes" else room, dtype=old.dtype)
+            if self._used:
+                grown[: self._used] = old
+            setattr(self, name, grown)
+
+    def add_results(self, results: Sequence[Result], algorithm: str) -> tuple[np.ndarray, np.ndarray]:
+        """Offer what came back for a batch; see `add`. Failed ones are not offered.
 
         Raises:
             ArgumentError: one has no descriptor, or one outside the grid.
         """
+        ok = [r.feedback.ok for r in results]
+        rewards = [r.feedback.scalar if good else 0.0 for r, good in zip(results, ok, strict=True)]
+        cells = np.where(ok, self._cells_of(results, algorithm), -1)
+        return self.add(np.stack([r.genome for r in results]), rewards, cells, [r.number for r in results])
+
+    def _cells_of(self, results: Sequence[Result], algorithm: str) -> np.ndarray:
         found = [r.feedback.descriptor if r.feedback.ok else (self.grid.low, self.grid.low) for r in results]
         for one in found:
             if one is None or len(one) != 2:
@@ -82,22 +140,19 @@ class EliteGrid:
                 f"algorithm {algorithm!r}: got descriptor {list(one or ())} outside its grid; allowed: [{low:g}, {high:g}] on both axes; "
                 f"make the grid wider, '{algorithm}?low=...&high=...'"
             )
-        return [int(c) if r.feedback.ok else -1 for c, r in zip(cells, results, strict=True)]
+        return cells
 
     def state(self) -> dict[str, Any]:
-        """Arrays."""
-        return {
-            "cells": np.array(self.cells, dtype=np.int64),
-            "genomes": self.genomes.copy(),
-            "rewards": np.array(self.rewards, dtype=np.float64),
-        }
+        """Arrays, copied."""
+        return {k: getattr(self, k).copy() for k in ("cells", "genomes", "rewards", "numbers")}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
-        self.cells = [int(c) for c in state["cells"]]
-        self._genomes = np.array(state["genomes"])
-        self.rewards = [float(r) for r in state["rewards"]]
-        self._place = {c: i for i, c in enumerate(self.cells)}
+        self._cells, self._genomes = np.array(state["cells"], dtype=np.int64), np.array(state["genomes"])
+        self._rewards, self._numbers = np.array(state["rewards"], dtype=np.float64), np.array(state["numbers"], dtype=np.int64)
+        self._used = len(self._cells)
+        self._place = np.full(self.grid.size, -1, dtype=np.int64)
+        self._place[self._cells] = np.arange(self._used)
 
 
 def grid_for(space: Space, algorithm: str, low: float | None, high: float | None, cells: int | None) -> Grid:

@@ -68,19 +68,19 @@ class MapElites(Generational):
     def _search(self) -> Search:
         s, since = self._given, 0
         while True:
+            parents = None
             if not len(self.elites):
                 genomes = self._generator("initial").standard_normal((self.size, self.dimension))
             else:
                 known = self.elites.genomes
                 rng = self._generator("mutation")
                 first, second = rng.integers(len(known), size=(2, self.batch))
+                parents = self.elites.numbers[first]
                 genomes = known[first] + s["sigma"] * rng.standard_normal((self.batch, self.dimension))
                 if s["line_sigma"]:
                     genomes += s["line_sigma"] * rng.standard_normal((self.batch, 1)) * (known[second] - known[first])
-            results = yield Batch(genomes)
-            for result, cell in zip(results, self.elites.cells_of(results, self.name), strict=True):
-                if cell >= 0:
-                    self.elites.add(result.genome, result.feedback.scalar, cell)
+            results = yield Batch(genomes, parents=parents)
+            self.elites.add_results(results, self.name)
             self._steps += 1
             since += 1
             # At a boundary all elites are copied: the more there are, the rarer it is.

@@ -16,7 +16,8 @@ from oche.errors import ArgumentError
 class Members:
     """Rows by id; ids go up by one and are never used twice.
 
-    Columns: `genome` (standard units), `reward`, `given` (descriptor from outside), `frames` (as the encoder takes them), `descriptor`
+    Columns: `genome` (standard units), `number` (of its proposal), `reward`, `given` (descriptor from outside),
+    `frames` (as the encoder takes them), `descriptor`
     (what novelty is measured by) and `surprise`. `zone` holds names.
     """
 

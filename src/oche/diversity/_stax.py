@@ -184,10 +184,11 @@ class Stax(Exploitation):
             left -= self.size
             self.population = self._take((yield Batch(genomes, info)))
         while left > 0:
-            parents = np.repeat(self.members.of("genome", self.population), s["offspring"], axis=0)
+            chosen = np.repeat(self.population, s["offspring"])
+            parents = self.members.of("genome", chosen)
             genomes = parents + s["sigma"] * self._generator("mutation").standard_normal(parents.shape)
             left -= len(genomes)
-            self.offspring = self._take((yield Batch(genomes, info)))
+            self.offspring = self._take((yield Batch(genomes, info, self.members.of("number", chosen))))
             if s["emitters"]:
                 self._seed([*self.population, *self.offspring])
             self._select()
@@ -255,6 +256,7 @@ class Stax(Exploitation):
         columns = {
             "genome": np.stack([r.genome for r in done]),
             "reward": np.array([r.feedback.scalar for r in done], dtype=np.float64),
+            "number": np.array([r.number for r in done], dtype=np.int64),
             "given": _descriptors(done, needed=self._given["descriptor"] == "given"),
         }
         if self._given["descriptor"] == "learned":

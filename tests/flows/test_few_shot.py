@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from torch.nn import functional as F
 
 from oche import algorithms, flows
 from oche.errors import ArgumentError, BudgetError, TrainingError
+from oche.flows._few_shot_leaves import best_of
 from oche.flows._few_shot_node import SplitNode, inherit
 from oche.flows._few_shot_points import parts_of
-from oche.flows._matching import Score, cosines, similarity, survivors
+from oche.flows._matching import Score, cosines, similarity, sketched, survivors
 from oche.loop.contracts import Budget, Problem
 from oche.loop.workbench import as_factory
 from oche.mixers import UniformPath
@@ -239,3 +242,54 @@ def test_a_gradient_that_is_not_finite_is_named():
     net = supernet(Scalars, UniformPath())
     with pytest.raises(TrainingError, match="split of 'op': got a gradient of candidate 'identity' on batch 2"):
         similarity(net, SQUARES, "op", ("identity", "one"), (torch.full((1,), float("nan")), torch.ones(1)), 2)
+
+
+def test_a_sketch_keeps_cosines():
+    generator = torch.Generator().manual_seed(0)
+    shared = torch.randn(20_000, generator=generator)
+    rows = torch.stack([shared + noise * torch.randn(20_000, generator=generator) for noise in (0.5, 0.5, 2.0)])
+    kept = torch.stack([sketched(row, 4096) for row in rows])
+    assert kept.shape == (3, 4096)
+    assert np.abs(cosines(kept) - cosines(rows)).max() < 4 / 4096**0.5
+    assert torch.allclose(sketched(rows[0] + rows[1], 4096), kept[0] + kept[1], atol=1e-4)
+
+
+def test_choices_are_compared_batch_by_batch():
+    """What a batch adds to all cuts alike hides nothing: intervals of single cuts overlap here, that of the difference does not."""
+    noise = [0.4, -0.3, 0.2, -0.4, 0.1]
+    one = Score("a", ("x", "y"), 2, [np.array([[1, s], [s, 1]]) for s in noise])
+    other = Score("b", ("x", "y"), 2, [np.array([[1, s], [s, 1]]) for s in [n + 0.05 + 0.01 * (i % 2) for i, n in enumerate(noise)]])
+    assert one.cut + one.error > other.cut - other.error
+    assert survivors([one, other], 5) == [one]
+    assert survivors([one, other], 6) == [one, other]
+    near = Score("c", ("x", "y"), 2, [np.array([[1, s - 0.001], [s - 0.001, 1]]) for s in noise])
+    assert survivors([one, near], 5) == [near]
+
+
+def test_every_point_is_scored_by_the_leaf_that_holds_it():
+    search = finished(started("few-shot?splits=1:2&final_epochs=1&choose=op0&batches=2"))
+    points = [search.space.at(i) for i in (0, 11, 24, 47)]
+    scores = flows.shared_scores(search, points, 24)
+    paths = [search.leaf_of(dna) for dna in points]
+    assert len(set(paths)) == 2
+    for dna, path, score in zip(points, paths, scores, strict=True):
+        leaf, known = search.leaf(path), search.space.decisions(dna)
+        assert all(label in path for key, label in known.items() if key == "op0")
+        assert flows.shared_scores(leaf, [leaf.space.encode_decisions(known)], 24)[0] == pytest.approx(score, abs=1)
+    plain = finished(started("joint"))
+    assert len(flows.shared_scores(plain, points, 24)) == 4
+
+
+def test_the_tree_grows_where_the_cut_is_smallest():
+    search = finished(started("few-shot?splits=1:2,2:2,3:2&final_epochs=1&batches=2&growth=best"))
+    assert len(search.leaves) == 4 == search.flow.leaves()
+    for level in (2, 3):
+        nodes = {p: n for p, n in search.tree.items() if p.count("/") == level - 1 and "cut" in n}
+        smallest = min(nodes, key=lambda p: nodes[p]["cut"])
+        assert f"{smallest}/whole" not in search.tree and all(f"{p}/whole" in search.tree for p in nodes if p != smallest)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 7])
+def test_the_best_of_some_random_ones_is_exact(n):
+    values = np.sort(np.random.default_rng(0).normal(size=7))
+    assert best_of(values, n) == pytest.approx(np.mean([max(c) for c in itertools.combinations(values, n)]))

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "names": "oche.flows._registry:names",
         "partition": "oche.flows._partition:partition",
         "registry": "oche.flows._registry:registry",
+        "shared_scores": "oche.flows._shared_scores:shared_scores",
         "text": "oche.flows._registry:text",
     },
 )

@@ -26,7 +26,7 @@ from oche.training.data._dataset import DataSet, fixed_splits, moments
 HERE = Path(__file__).parent
 OUT = Path(os.environ.get("OUT", HERE / "out"))
 ARMS = {"scalar": "scalar", "max-w": "max-w", "max-w detached": "max-w?detach=true"}
-SEEDS, RANDOM, TRAININGS = range(8), 20, 3
+SEEDS, RANDOM, TRAININGS = range(5), 20, 3
 PLAN = "epochs=30&lr=0.025&lr_min=1e-4&power=2&arch_lr=0.03"
 RECIPE = oche.training.Recipe(epochs=40, batch_size=64, lr=0.1, lr_min=1e-4, weight_decay=3e-4, grad_clip=5.0)
 

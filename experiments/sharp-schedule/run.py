@@ -24,7 +24,7 @@ from oche.training.data._dataset import fixed_splits, moments
 
 HERE = Path(__file__).parent
 OUT = Path(os.environ.get("OUT", HERE / "out"))
-SEEDS, EPOCHS, BATCH, LR, LR_MIN = range(10), 40, 64, 0.1, 1e-4
+SEEDS, EPOCHS, BATCH, LR, LR_MIN = range(6), 40, 64, 0.1, 1e-4
 SCHEDULES = {
     "p = 1": lambda o: CosinePowerAnnealing(o, EPOCHS, power=1, eta_min=LR_MIN),
     "p = 2": lambda o: CosinePowerAnnealing(o, EPOCHS, power=2, eta_min=LR_MIN),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oche.errors import ArgumentError
+from oche.training._auto_augment import auto_augment
 
 
 def augment(x: Tensor, parts: Iterable[str], generator: torch.Generator, crop_padding: int = 4) -> Tensor:
@@ -20,7 +21,7 @@ def augment(x: Tensor, parts: Iterable[str], generator: torch.Generator, crop_pa
     Args:
         x: Images, `(batch, channels, height, width)`.
         parts: Any of `crop` (zero border of `crop_padding` pixels, then a window of the old size) and `flip` (left to right with
-            probability 1/2), applied in this order.
+            probability 1/2), applied in this order, then `autoaugment` (one of 25 pairs of operations for each image).
         generator: Source of randomness, on the CPU.
         crop_padding: Width of the border, in pixels.
 
@@ -40,6 +41,8 @@ def augment(x: Tensor, parts: Iterable[str], generator: torch.Generator, crop_pa
     if "flip" in wanted:
         chosen = torch.rand(len(x), generator=generator) < 0.5
         x = torch.where(chosen.to(x.device)[:, None, None, None], x.flip(-1), x)
+    if "autoaugment" in wanted:
+        x = auto_augment(x, generator)
     return x
 
 

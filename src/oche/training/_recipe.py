@@ -15,7 +15,7 @@ from typing import Any
 from oche.errors import ArgumentError, unknown
 
 #: Parts that `augment` may join by `+`.
-AUGMENTATIONS = ("crop", "flip")
+AUGMENTATIONS = ("crop", "flip", "autoaugment")
 
 # Fields that recipes of older records do not have, with what they stood for.
 _LATER: dict[str, Any] = {"power": 1.0}
@@ -34,7 +34,7 @@ class Recipe:
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: L2 factor on all weights.
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
-        augment: `none`, or `crop`, `flip` joined by `+`.
+        augment: `none`, or `crop`, `flip`, `autoaugment` joined by `+`.
         crop_padding: Pixels of zero around the image before a random crop of the old size.
         grad_clip: Largest norm of the gradient, None for no limit.
         warmup_epochs: Epochs of linear rise of the rate.

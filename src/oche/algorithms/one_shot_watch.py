@@ -73,7 +73,8 @@ class EpochWatch:
         if derives:
             dna = net.derive()
             decisions = {**net.space.fixed, **net.space.decisions(dna)}
-            parts.append(f"entropy {_entropy(net):.3f}")
+            undecided = logits_entropy(net)
+            parts += [f"entropy {undecided:.3f}"] if undecided is not None else []
             parts.append(f"{count_skips(decisions)} skips")
             parts.append(brief(net.space, dna))
         self._right = {}
@@ -95,14 +96,15 @@ def count_skips(decisions: Mapping[str, Any]) -> int:
     return sum(value == SKIP for value in normal.values())
 
 
-def _entropy(net: Supernet) -> float:
-    """Mean entropy of the softmax of all rows of logits, as a share of the largest: 1 is uniform, 0 is decided."""
-    shares = []
+def logits_entropy(net: Supernet) -> float | None:
+    """Mean entropy of the softmax of all rows of logits, as a share of the largest: 1 is uniform, 0 is decided; None without rows."""
+    policy, shares = net.policy, []
     with torch.no_grad():
-        for logits in net.named_arch().values():
-            p = torch.softmax(logits.double(), -1)
-            shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(max(2, p.shape[-1])))
-    return float(torch.stack(shares).mean()) if shares else 0.0
+        for key in policy.rows:
+            if key in policy.keys:
+                p = torch.softmax(policy.logits(key).double(), -1)
+                shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(max(2, p.shape[-1])))
+    return float(torch.stack(shares).mean()) if shares else None
 
 
 class _Seen:

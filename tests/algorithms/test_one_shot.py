@@ -473,3 +473,27 @@ def test_presets_have_the_published_settings():
     assert (paths.pick, paths.n_candidates, paths.n_scored) == ("score", 100, 512)
     assert isinstance(paths.mixer, UniformPath)
     assert (pc.plan.momentum, pc.plan.weight_decay, pc.plan.clip, pc.plan.arch_weight_decay) == (0.9, 3e-4, 5.0, 1e-3)
+
+
+def test_the_rate_of_the_weights_may_fall_by_cosine_power_annealing():
+    plan = Plan(epochs=10, lr=1.0, lr_min=0.0, power=10.0)
+    # The published proportions of p = 10 over ten epochs.
+    published = (1, 0.939122, 0.780686, 0.580163, 0.390383, 0.240253, 0.135067, 0.067482, 0.027325, 0.006441, 0)
+    assert [plan.lr_at(t / 10) for t in range(11)] == pytest.approx(published, abs=1e-6)
+    search = started("one-shot?epochs=2&lr=1.0&lr_min=0.0&power=2")
+    search.advance(search.schedule.n_train + 1)
+    assert search._metrics["lr"] == pytest.approx(1 / (2**0.5 + 1))
+    with pytest.raises(ArgumentError, match="power: got 0"):
+        Plan(power=0)
+
+
+@pytest.mark.parametrize("weighting", ["scalar", "max-w"])
+def test_a_search_says_how_decided_its_logits_are(weighting):
+    search = started(f"one-shot?epochs=1&weighting={weighting}")
+    finish(search)
+    info = search.propose(1)[0].info
+    shares = []
+    for logits in search.net.named_arch().values():
+        p = torch.softmax(logits.detach().double(), -1)
+        shares.append(float(-(p * p.log()).sum() / torch.log(torch.tensor(float(len(p))))))
+    assert info["logits_entropy"] == pytest.approx(sum(shares) / len(shares)) and 0.9 < info["logits_entropy"] <= 1

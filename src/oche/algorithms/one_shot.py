@@ -27,7 +27,7 @@ from oche.algorithms.one_shot_plan import Plan, Schedule
 from oche.algorithms.one_shot_scores import Scorer
 from oche.algorithms.one_shot_smoothing import perturbed
 from oche.algorithms.one_shot_streams import Heard, Meter, Stream, difference
-from oche.algorithms.one_shot_watch import EpochWatch
+from oche.algorithms.one_shot_watch import EpochWatch, logits_entropy
 from oche.errors import ArgumentError
 from oche.loop.contracts import Budget, Cost, Problem, Progress, Proposal
 from oche.program import DNA, Space
@@ -501,6 +501,8 @@ class OneShot:
         passes = 0.0
         info["shared_score"], passes = self._score(dna)
         if self.mixer.learns_arch:
+            undecided = logits_entropy(self.net)
+            info |= {"logits_entropy": undecided} if undecided is not None else {}
             info["supernet_score"], more = self._score(None)
             passes += more
         return {**info, "cost": Cost(passes=passes).to_json()}

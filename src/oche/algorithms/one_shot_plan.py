@@ -15,6 +15,7 @@ from oche.errors import ArgumentError, BudgetError, unknown
 from oche.loop.contracts import Budget, Cost
 from oche.schemes.rules import Adam, Sgd
 from oche.supernets.drawn import Moment
+from oche.training import cosine_power
 
 # Limits whose use is measured and not counted in steps.
 _MEASURED = ("seconds", "cpu_seconds", "passes")
@@ -41,6 +42,7 @@ class Plan:
         arch_every: An arch step every so many steps of the weights.
         arch_updates: So many arch steps after each epoch of the weights, and none in between. 0: in between.
         lr_rise: Share of the search in which the learning rate rises linearly from 0 to the cosine.
+        power: How early the learning rate falls, see `oche.training.CosinePowerAnnealing`; 1 is half a cosine.
         lr_from, lr_to: The part of the cosine that this search runs through; for stages of a longer one.
         reserve: Share of a budget in time or passes that is kept for what follows the training.
         guards: What watches the search: names or objects of `oche.algorithms.guards`, one or a list.
@@ -65,6 +67,7 @@ class Plan:
     arch_every: int = 1
     arch_updates: int = 0
     lr_rise: float = 0.0
+    power: float = 1.0
     lr_from: float = 0.0
     lr_to: float = 1.0
     reserve: float = 0.02
@@ -83,6 +86,8 @@ class Plan:
                 raise ArgumentError(f"{what}: got {value!r}; allowed: a whole number from {low}")
         if not _number(self.warmup) or self.warmup < 0:
             raise ArgumentError(f"warmup: got {self.warmup!r}; allowed: a share from 0 to below 1, or a number of epochs")
+        if not _number(self.power) or self.power <= 0:
+            raise ArgumentError(f"power: got {self.power!r}; allowed: a number above 0, where 1 is half a cosine")
         if not _number(self.reserve) or not 0 <= self.reserve < 1:
             raise ArgumentError(f"reserve: got {self.reserve!r}; allowed: a share from 0 to below 1")
 
@@ -110,11 +115,11 @@ class Plan:
         return Adam(self.arch_lr, (self.arch_beta1, 0.999), self.arch_weight_decay, self.arch_clip, self.arch_eps)
 
     def lr_at(self, share: float) -> float:
-        """The learning rate of the weights when `share` of the search is done: `min + (lr - min) * (1 + cos(pi * share)) / 2`."""
+        """The learning rate of the weights when `share` of the search is done: `min + (lr - min) * f`, f half a cosine at power 1."""
         share = min(max(share, 0.0), 1.0)
         rise = min(1.0, share / self.lr_rise) if self.lr_rise else 1.0
         along = self.lr_from + (self.lr_to - self.lr_from) * share
-        return rise * (self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * along)) / 2)
+        return rise * (self.lr_min + (self.lr - self.lr_min) * cosine_power(along, self.power))
 
 
 class Schedule:

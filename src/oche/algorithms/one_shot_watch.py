@@ -120,11 +120,8 @@ def count_skips(decisions: Mapping[str, Any]) -> int:
     return sum(value == SKIP for value in normal.values())
 
 
-def entropy_share(net: Supernet) -> float:
-    """Mean entropy of what the logits of all choices say, as a share of the largest: 1 is uniform, 0 is decided.
-
-    Without logits of each choice (a controller) it is the entropy over whole points, as a share of the logarithm of their number.
-    """
+def logits_entropy(net: Supernet) -> float | None:
+    """Mean entropy of what the logits of each choice say, as a share of the largest: 1 is uniform, 0 is decided; None without logits."""
     shares = []
     with torch.no_grad():
         for key, row in net.policy.rows.items():
@@ -132,9 +129,17 @@ def entropy_share(net: Supernet) -> float:
                 continue
             p = net.policy.probabilities(key).double()
             shares.append(-(p * p.clamp_min(1e-300).log()).sum(-1).mean() / math.log(p.shape[-1]))
-        if not shares and isinstance(net.space.size, int) and net.space.size > 1:
-            shares.append(net.policy.entropy().detach() / math.log(net.space.size))
-    return float(torch.stack(shares).mean()) if shares else 0.0
+    return float(torch.stack(shares).mean()) if shares else None
+
+
+def entropy_share(net: Supernet) -> float:
+    """As `logits_entropy`; without logits of each choice (a controller) the entropy over whole points, as a share of the logarithm of
+    their number."""
+    known = logits_entropy(net)
+    if known is None and isinstance(net.space.size, int) and net.space.size > 1:
+        with torch.no_grad():
+            known = float(net.policy.entropy()) / math.log(net.space.size)
+    return known or 0.0
 
 
 class _Seen:

@@ -27,6 +27,7 @@ from oche.judge._multi import Multi
 from oche.judge._population import short_form
 from oche.judge._protocol import Protocol
 from oche.judge._row import Row
+from oche.judge._signals import signals
 from oche.store.record import Record
 
 SCHEMA = "oche.report/1"
@@ -80,6 +81,11 @@ class Report:
         for group in self.groups:
             found.extend([short_form(group.done)] if group.population else group.records)
         return tuple(found)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """What searches with shared weights say of themselves, a line for each arm that has logits."""
+        return signals(self.groups)
 
     @property
     def has_random_search(self) -> bool:

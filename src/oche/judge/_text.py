@@ -83,6 +83,7 @@ def _footer(report: Report) -> list[str]:
         lines.append("random average: not run")
     lines.extend(_several_datasets(report))
     lines.extend(f"front: {row}" for row in report.fronts)
+    lines.extend(report.signals)
     lines.append(report.metric_line())
     lines.append(report.method_line())
     if report.seeds_line():

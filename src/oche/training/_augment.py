@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from oche.errors import ArgumentError
+from oche.training._auto_augment import auto_augment
 
 #: Share of the area and ratio of the sides of a random resized crop, and tries to draw one that fits.
 _AREA, _RATIO, _TRIES = (0.08, 1.0), (3 / 4, 4 / 3), 10
@@ -32,7 +33,8 @@ def augment(
         x: Images, `(batch, channels, height, width)`.
         parts: Any of `crop` (zero border of `crop_padding` pixels, then a window of the old size), `flip` (left to right with
             probability 1/2), `jitter` (brightness, contrast and saturation by factors from 0.6 to 1.4, hue by up to a fifth of the circle
-            either way; of RGB images), applied in this order. A `resized-crop` is taken before, see `resized_crops`.
+            either way; of RGB images) and `autoaugment` (one of 25 pairs of operations for each image), applied in this order. A
+            `resized-crop` is taken before, see `resized_crops`.
         generator: Source of randomness, on the CPU.
         crop_padding: Width of the border, in pixels.
         whole: If `x` is a part of a batch: the position of its first item there, and the items of the whole batch. The part gets what
@@ -62,6 +64,8 @@ def augment(
             raise ArgumentError(f"augment 'jitter': got images of {x.shape[1]} channels; allowed: 3, red, green and blue")
         draws = torch.rand(4, n, generator=generator)[:, mine]
         x = _jitter(x.float(), draws.to(x.device))
+    if "autoaugment" in wanted:
+        x = auto_augment(x, generator, (start, n))
     return x
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from oche.errors import ArgumentError, unknown
 
 #: Parts that `augment` may join by `+`.
-AUGMENTATIONS = ("crop", "resized-crop", "flip", "jitter")
+AUGMENTATIONS = ("crop", "resized-crop", "flip", "jitter", "autoaugment")
 
 #: How the learning rate falls: half a cosine, or a line.
 SCHEDULES = ("cosine", "linear")
@@ -40,7 +40,7 @@ class Recipe:
         nesterov: Whether the momentum is Nesterov's.
         weight_decay: L2 factor on all weights.
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
-        augment: `none`, or some of `crop`, `resized-crop`, `flip`, `jitter` joined by `+`; see `oche.training.augment`.
+        augment: `none`, or some of `crop`, `resized-crop`, `flip`, `jitter`, `autoaugment` joined by `+`; see `oche.training.augment`.
         crop_padding: Pixels of zero around the image before a random crop of the old size.
         grad_clip: Largest norm of the gradient, None for no limit.
         warmup_epochs: Epochs of linear rise of the rate.

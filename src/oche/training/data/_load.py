@@ -26,6 +26,7 @@ registry.register("cifar10", "oche.training.data._hub:cifar10", "60,000 small ph
 registry.register("images", "oche.training.data._images:images", "images:DIR, a folder of class folders, decoded when asked for")
 registry.register("hub", "oche.training.data._hub_images:hub", "hub:OWNER/NAME, any image set of the hub, decoded when asked for")
 registry.register("cifar100", "oche.training.data._hub:cifar100", "60,000 small photographs in 100 classes, 32x32 RGB")
+registry.register("cifar10.1", "oche.training.data._cifar10_1:cifar10_1", "CIFAR-10, tested on the 2,000 images of CIFAR-10.1")
 
 _FILES: dict[str, Callable[..., DataSet]] = {".csv": from_csv, ".npz": from_npz}
 _SUBSET = re.compile(r"(?P<base>.*)\[:(?P<n>\d+)\]", re.DOTALL)

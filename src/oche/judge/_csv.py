@@ -56,20 +56,44 @@ def read_table(name: str, text: str) -> list[Record]:
     Raises:
         JudgeError: a needed column is missing, or a value is not allowed; the message names line and column.
     """
-    first = text.splitlines()[0] if text.strip() else ""
+    content = text.splitlines()
+    # Blank lines and remarks may come before the header.
+    before = next((i for i, line in enumerate(content) if line.strip() and not line.lstrip().startswith("#")), 0)
+    first = content[before] if content else ""
     delimiter = max(",;\t", key=first.count)
-    rows = csv.DictReader(text.splitlines(), delimiter=delimiter)
+    rows = csv.DictReader(content[before:], delimiter=delimiter)
     header = [h.strip() for h in rows.fieldnames or () if h is not None]
     rows.fieldnames = header
-    found = _columns(name, header)
+    if twice := [h for h in dict.fromkeys(header) if h and header.count(h) > 1]:
+        raise JudgeError(f"{name} line {before + 1}: got column {twice[0]!r} twice; allowed: each column once")
+    found = _columns(name, header, before + 1)
     lines: list[tuple[str, Mapping[str, str | None]]] = []
     for row in rows:
+        where = f"{name} line {rows.line_num + before}"
         if None in row:
             many = len(header) + len(row[None])  # type: ignore[arg-type]
-            raise JudgeError(f"{name} line {rows.line_num}: got {many} values; allowed: {len(header)}, one per column")
-        lines.append((f"{name} line {rows.line_num}", row))
-    table = _Table(name, found, _shared_space(name, found, lines))
+            raise JudgeError(f"{where}: got {many} values; allowed: {len(header)}, one per column")
+        if any(v is not None and v.strip() for v in row.values()):
+            lines.append((where, row))
+    table = _Table(name, found, _shared_space(name, found, lines), decimal_comma=delimiter != ",")
+    table.shares = _are_shares(name, found, lines)
     return [table.record(row, where) for where, row in lines]
+
+
+def _are_shares(name: str, columns: Mapping[str, str], lines: Sequence[tuple[str, Mapping[str, str | None]]]) -> bool:
+    """Whether accuracies are given from 0 to 1 although nothing says so: then they are shares, and are told as percent."""
+    if "unit" in columns or "metric" in columns or "direction" in columns or not lines:
+        return False
+    values = []
+    for _, row in lines:
+        try:
+            values.append(float((row.get(columns["accuracy"]) or "").replace(",", ".")))
+        except ValueError:
+            return False
+    if not all(0 <= v <= 1 for v in values):
+        return False
+    log.warning("%s: all accuracies lie between 0 and 1: taken as shares, times 100; a column unit says otherwise", name)
+    return True
 
 
 def _shared_space(name: str, columns: Mapping[str, str], lines: Sequence[tuple[str, Mapping[str, str | None]]]) -> str | None:
@@ -84,7 +108,7 @@ def _shared_space(name: str, columns: Mapping[str, str], lines: Sequence[tuple[s
     return None if kinds[False] <= kinds[True] else name.rsplit(".", 1)[0]
 
 
-def _columns(name: str, header: Sequence[str]) -> dict[str, str]:
+def _columns(name: str, header: Sequence[str], line: int = 1) -> dict[str, str]:
     """Our name to theirs."""
     lowered = {h.lower(): h for h in header}
     found: dict[str, str] = {}
@@ -101,8 +125,9 @@ def _columns(name: str, header: Sequence[str]) -> dict[str, str]:
             "accuracy": "accuracy is the final result, in percent unless a column unit says otherwise",
         }
         raise JudgeError(
-            f"{name} line 1: got columns {', '.join(header) or 'none'}; allowed: {', '.join(COLUMNS)}; missing: {', '.join(missing)} "
+            f"{name} line {line}: got columns {', '.join(header) or 'none'}; allowed: {', '.join(COLUMNS)}; missing: {', '.join(missing)} "
             f"({'; '.join(why[m] for m in missing)}){'; did you mean ' + ' '.join(dict.fromkeys(hints)) if hints else ''}"
+            f"{_layout_hint(header, missing)}"
         )
     known = set(found.values())
     strange = [h for h in header if h not in known and not h.lower().startswith(_PREFIXES)]
@@ -111,11 +136,28 @@ def _columns(name: str, header: Sequence[str]) -> dict[str, str]:
     return found
 
 
+#: Columns of results of which less is better.
+_LOSSES = ("error", "err", "test_error", "loss", "test_loss", "perplexity", "ppl", "rmse", "mae")
+
+
+def _layout_hint(header: Sequence[str], missing: Sequence[str]) -> str:
+    """What a stranger's table of another form needs to become one of ours."""
+    losses = [h for h in header if h.lower() in _LOSSES]
+    if losses and "accuracy" in missing:
+        return f"; for {losses[0]!r}, call that column result and add the columns metric={losses[0]}, direction=min and unit"
+    if len(missing) == len(NEEDED) and len(header) > 1:
+        return "; one line per run is read, not one column per method: give each result a line of its own"
+    return ""
+
+
 class _Table:
     """What all lines of a file share while they become records."""
 
-    def __init__(self, name: str, columns: Mapping[str, str], space: str | None) -> None:
+    def __init__(self, name: str, columns: Mapping[str, str], space: str | None, decimal_comma: bool = False) -> None:
         self.name = name
+        self.decimal_comma = decimal_comma
+        self.shares = False
+        self._seen: dict[tuple[Any, ...], str] = {}
         self.columns = columns
         self.space = space
         self._order: dict[tuple[str, ...], int] = {}
@@ -137,13 +179,20 @@ class _Table:
         random = kind in ("random", "population")
         dataset, space = text("dataset", self.name.rsplit(".", 1)[0]), text("space") or self.space or method
         metric, direction = text("metric", "accuracy"), text("direction", "max")
-        metrics = {metric: _number(text("accuracy"), "accuracy", where)}
+        unit, factor = self._unit(text("unit") if "unit" in self.columns else "%")
+        metrics = {metric: factor * self._value(text("accuracy"), "accuracy", where)}
         if text("valid"):
-            metrics["valid"] = _number(text("valid"), "valid", where)
+            metrics["valid"] = factor * self._value(text("valid"), "valid", where)
+        if unit == "%" and metric == "accuracy" and not 0 <= metrics[metric] <= 100:
+            raise JudgeError(
+                f"{where}, field 'accuracy': got {text('accuracy')!r}; allowed: 0 to 100 %; other metrics need the columns metric and unit"
+            )
         if direction not in ("max", "min"):
             raise JudgeError(f"{where}, field 'direction': got {direction!r}; allowed: 'max', 'min'")
         given = whole("run")
         run = given if given is not None else self._next((dataset, space, kind, "" if random else method))
+        if given is not None:
+            self._once((dataset, space, kind, method, given, whole("train_seed"), text("arch"), *_budgets(row)), where)
         cost = {part: _numbers(row, prefix, where) for part, prefix in (("search", "cost_"), ("final", "final_cost_"))}
         # The number of the draw tells equal architectures of independent draws apart.
         draw = {"member": run, "drawn_as": method} if random else {}
@@ -153,11 +202,18 @@ class _Table:
             space=space,
             fingerprint=digest(["csv", space.lower()]),
             task=dataset,
-            protocol=self._protocol({"source": self.name, "metric": metric, **_prefixed(row, "protocol_")}),
+            protocol=self._protocol(
+                {
+                    "source": self.name,
+                    "metric": metric,
+                    **({"accuracy": "shares, times 100"} if self.shares else {}),
+                    **_prefixed(row, "protocol_"),
+                }
+            ),
             metric=metric,
             metrics=metrics,
             direction=direction,
-            unit=text("unit") if "unit" in self.columns else "%",
+            unit=unit,
             search_seed=None if random else run,
             train_seed=whole("train_seed"),
             arch=text("arch") or None,
@@ -167,6 +223,24 @@ class _Table:
             params=whole("params"),
             settings={"run": run, **draw, **_prefixed(row, "setting_")},
         )
+
+    def _unit(self, unit: str) -> tuple[str, float]:
+        """The unit as ours, and what values are multiplied by."""
+        if self.shares or unit.lower() in ("share", "fraction", "ratio", "[0, 1]", "0-1"):
+            return "%", 100.0
+        return ("%" if unit.lower() in ("percent", "pct", "percentage") else unit), 1.0
+
+    def _value(self, text: str, column: str, where: str) -> float:
+        """A number; with a decimal comma where commas do not part the columns."""
+        return _number(text.replace(",", ".") if self.decimal_comma and text.count(",") == 1 else text, column, where)
+
+    def _once(self, run: tuple[Any, ...], where: str) -> None:
+        if run in self._seen:
+            raise JudgeError(
+                f"duplicate run: got run {run[4]} of {run[3]!r} on {run[0]} in {where} and {self._seen[run].rpartition(' line ')[2]}; "
+                "allowed: each run once; if that column is the seed of the training, which runs may share, call it train_seed"
+            )
+        self._seen[run] = where
 
     def _next(self, arm: tuple[str, ...]) -> int:
         self._order[arm] = self._order.get(arm, -1) + 1
@@ -185,6 +259,10 @@ def _kind(text: str, where: str) -> str:
     raise JudgeError(f"{where}, field 'kind': got {text!r}; allowed: {', '.join(map(repr, KINDS))}")
 
 
+def _budgets(row: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(_prefixed(row, "budget_").items()))
+
+
 def _prefixed(row: Mapping[str, str | None], prefix: str) -> dict[str, str]:
     return {h[len(prefix) :]: v.strip() for h, v in row.items() if h is not None and h.lower().startswith(prefix) and v and v.strip()}
 
@@ -199,7 +277,8 @@ def _numbers(row: Mapping[str, str | None], prefix: str, where: str) -> dict[str
 
 def _whole(text: str, column: str, where: str) -> int:
     try:
-        return int(text)
+        # Tables that were written as numbers hold 1.0 for 1.
+        return int(text.removesuffix(".0"))
     except ValueError:
         raise JudgeError(f"{where}, field '{column}': got {text!r}; allowed: a whole number") from None
 
@@ -209,7 +288,7 @@ def _number(text: str, column: str, where: str) -> float:
     try:
         value = float(text.removesuffix("%").strip())
     except ValueError:
-        raise JudgeError(f"{where}, field '{column}': got {text!r}; allowed: {what}") from None
+        raise JudgeError(f"{where}, field '{column}': got {text!r}; allowed: {what}; leave the line out if the run failed") from None
     if not math.isfinite(value):
         raise JudgeError(f"{where}, field '{column}': got {text!r}, {column} is not finite; allowed: {what}")
     return value

@@ -113,7 +113,7 @@ class Grid:
     @property
     def verdict(self) -> tuple[str, ...]:
         """In whole sentences."""
-        return (_shares_said(self), *_rows_said(self), _order_said(self))
+        return (_claim(self), _shares_said(self), *_rows_said(self), _order_said(self))
 
     def to_json(self) -> dict[str, Any]:
         """All fields with the verdict; what is undefined is None."""
@@ -341,22 +341,29 @@ def _rows(
     return tuple(row.adjusted(float(p), len(rows)) for row, p in zip(rows, holm([r.p for r in rows]), strict=True))
 
 
+def _claim(found: Grid) -> str:
+    """Which surroundings matter more, or less, than the method, as far as intervals tell."""
+    main = [e for e in found.effects if len(e.factors) == 1 and e.name != METHOD]
+    method = found.effect(METHOD)
+    above = [e.name for e in main if e.low > method.high]
+    below = [e.name for e in main if method.low > e.high]
+    said = []
+    if above:
+        said.append(f"{_and(above)} {'matter' if len(above) > 1 else 'matters'} more than the method")
+    if below:
+        said.append(f"the method matters more than {_and(below)}")
+    text = "; ".join(said) or "no factor is shown to matter more or less than the method"
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
 def _shares_said(found: Grid) -> str:
     parts = ", ".join(f"{e.name} {e.share:.1f} % [{e.low:.1f}, {e.high:.1f}]" for e in found.effects if len(e.factors) == 1)
     together = sum(e.share for e in found.effects if len(e.factors) > 1)
-    noise = found.effects[-1].share
-    said = f"Shares of the variance of one run: {parts}, interactions {together:.1f} %, noise of runs {noise:.1f} %"
-    main = [e for e in found.effects if len(e.factors) == 1]
-    method = next(e for e in main if e.name == METHOD)
-    above = [e.name for e in main if e.name != METHOD and e.low > method.high]
-    below = [e.name for e in main if e.name != METHOD and method.low > e.high]
-    if above:
-        said += f"; {' and '.join(above)} {'matter' if len(above) > 1 else 'matters'} more than the method, intervals apart"
-    if below:
-        said += f"; the method matters more than {' and '.join(below)}, intervals apart"
-    if not above and not below:
-        said += "; the intervals of method and surroundings overlap"
-    return said + "."
+    return f"Shares of the variance of one run: {parts}, interactions {together:.1f} %, noise of runs {found.effects[-1].share:.1f} %."
 
 
 def _rows_said(found: Grid) -> list[str]:

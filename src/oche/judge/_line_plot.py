@@ -34,17 +34,26 @@ def line_plot(
     log_x: bool = False,
     log_y: bool = False,
     x_range: tuple[float, float] | None = None,
+    zero_y: bool = True,
+    steps: bool = False,
 ) -> Markup | None:
-    """A dot per point, joined by straight lines; None without points. Every dot names its line and values where a pointer rests on it."""
+    """A dot per point, joined by straight lines or, with `steps`, by steps without dots; None without points.
+
+    Every dot names its line and values where a pointer rests on it. With `zero_y` the upright axis begins at 0.
+    """
     shown = [line for line in lines if line.points]
     if not shown:
         return None
     xs = [*(x_range or ()), *(p[0] for line in shown for p in line.points)]
     x = Axis.over(xs, x_label, log=log_x, margin=0.02)
-    y = Axis.over([p[1] for line in shown for p in line.points], y_label, log=log_y, zero=not log_y)
+    y = Axis.over([p[1] for line in shown for p in line.points], y_label, log=log_y, zero=zero_y and not log_y)
     parts = frame(x, y)
     for line in shown:
         inside = [(a, b) for a, b in line.points if not (log_y and b <= 0)]
+        if steps:
+            path = "".join(f"H{px(x, a)}V{py(y, b)}" if i else f"M{px(x, a)} {py(y, b)}" for i, (a, b) in enumerate(inside))
+            parts.append(el("g", el("title", line.name), el("path", d=path, class_="thick"), class_=f"curve s{line.color}"))
+            continue
         path = "".join(f"{'L' if i else 'M'}{px(x, a)} {py(y, b)}" for i, (a, b) in enumerate(inside))
         dots = [
             el("circle", el("title", f"{line.name}: {x_label} {a:,.4g}, {y_label} {b:,.4g}"), cx=px(x, a), cy=py(y, b), r=3, class_="solid")

@@ -93,6 +93,13 @@ def amount(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit_name(unit)}" if value >= 100 or value == int(value) else f"{value:,.2g} {unit_name(unit)}"
 
 
+def setting(value: object) -> str:
+    """A setting as text: lists joined, nothing as a dash."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value is None or value == {} else f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def typeset(text: str) -> str:
     """For the page: true minus signs, and numbers that stay on one line with their unit and interval."""
     text = re.sub(r"(?<![\w.)])-(?=\d)", "\u2212", text)

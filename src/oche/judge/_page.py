@@ -111,13 +111,7 @@ def _declared(report: Report) -> dict[str, Any] | None:
 
 def _fields(protocol: Mapping[str, Any]) -> dict[str, str]:
     """Fields of a protocol by dotted name, as text."""
-    return {name: _field(value) for name, value in flatten(protocol).items()}
-
-
-def _field(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "–"
-    return "–" if value is None or value == {} else str(value)
+    return {name: numbers.setting(value) for name, value in flatten(protocol).items()}
 
 
 def _several(report: Report) -> bool:

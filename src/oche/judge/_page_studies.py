@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -41,7 +41,7 @@ def front_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any
 
 def study_parts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One part per study, by its kind; an unknown kind is left to the JSON."""
-    makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space}
+    makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space, "grid": _grid}
     return [makers[s["kind"]](s) for s in studies if s.get("kind") in makers]
 
 
@@ -54,6 +54,7 @@ def _part(name: str, verdict: str, pictures: list[Markup | None], caption: str =
         "head": [],
         "legend": [],
         "lines": [],
+        "more": None,
         **more,
     }
 
@@ -72,7 +73,8 @@ def _ladder(study: dict[str, Any]) -> dict[str, Any]:
         ]
         for i, r in enumerate(study["rungs"], 1)
     ]
-    caption = f"Thin lines are the same {study['n']} architectures, bars are means. Below, shares of the sum of squares."
+    named = ", ".join(f"{i} {r['name']}" for i, r in enumerate(study["rungs"], 1))
+    caption = f"Rungs: {named}. Thin lines are the same {study['n']} architectures, bars are means. Below, shares of the sum of squares."
     head = ["rung", "mean ± sd", f"over the rung before ({unit})", f"over rung 1 ({unit})", "tau with rung 1"]
     keys = [(f"{name} {share:.1f} %", f"s{_SHARES[name]}") for name, share in shares.items()]
     return _part("Ladder of training protocols", study["verdict"], [ladder_plot(study), bar], caption, head=head, lines=lines, legend=keys)
@@ -108,21 +110,83 @@ def _re_ranking(study: dict[str, Any]) -> dict[str, Any]:
 
 def _space(study: dict[str, Any]) -> dict[str, Any]:
     row = study["row"]
-    lines = [
-        Line(name, _ecdf(values), i) for i, (name, values) in enumerate(zip(("first", "second"), study.get("values", []), strict=False))
-    ]
     verdict = (
         f"Difference of means {row['difference']:+.3f} {numbers.points_unit(row.get('unit', ''))}; A12 {row['a12']:.2f}; "
         f"Mann-Whitney p {study['mann_whitney_p']:.2g}."
     )
     table = [[f"{100 * q:g} %", numbers.number(a, 2), numbers.number(b, 2)] for q, a, b in study["quantiles"]]
     keys = [("first space", "s0"), ("second space", "s1")]
-    picture = line_plot(lines, "result", "share of architectures below")
+    picture = distribution(dict(zip(("first space", "second space"), study.get("values", []), strict=False)), "result")
     caption, head = "Cumulative distribution.", ["quantile", "first", "second"]
     return _part("Two spaces, random members", verdict, [picture], caption, head=head, lines=table, legend=keys)
 
 
-def _ecdf(values: list[float]) -> list[tuple[float, float]]:
-    """At most 60 points of the cumulative distribution."""
-    count, step = len(values), max(1, len(values) // 60)
-    return [(values[i], (i + 1) / count) for i in range(0, count, step)]
+def distribution(values: Mapping[str, Sequence[float]], label: str) -> Markup | None:
+    """Cumulative distributions as steps, one line per name.
+
+    Args:
+        values: Name to results, ascending.
+        label: Of the results.
+    """
+    shown = {name: list(column) for name, column in values.items() if column}
+    if not shown:
+        return None
+    lowest, highest = min(c[0] for c in shown.values()), max(c[-1] for c in shown.values())
+    lines = []
+    for i, (name, column) in enumerate(shown.items()):
+        lines.append(Line(name, [(lowest, 0.0), *_ecdf(column), (highest, 1.0)], i))
+    return line_plot(lines, label, "share of members", steps=True)
+
+
+def _ecdf(values: Sequence[float]) -> list[tuple[float, float]]:
+    """At most about 200 points of the cumulative distribution, the last one always."""
+    count, step = len(values), max(1, len(values) // 200)
+    places = [*range(0, count - 1, step), count - 1]
+    return [(values[i], (i + 1) / count) for i in places]
+
+
+def _grid(study: dict[str, Any]) -> dict[str, Any]:
+    """Shares of variance as one bar, all effects as a table, every cell of the grid as another."""
+    effects = study["effects"]
+    main = [e for e in effects if len(e["factors"]) == 1]
+    shares = {e["name"]: e["share"] for e in main}
+    shares |= {"interactions": sum(e["share"] for e in effects if len(e["factors"]) > 1), "noise": effects[-1]["share"]}
+    colors = {name: i for i, name in enumerate(e["name"] for e in main)} | {"interactions": 5, "noise": 7}
+    bar = share_bar("Shares of the variance of one run, percent", shares, colors)
+    lines = [
+        [
+            e["name"],
+            str(e["df"]),
+            f"{e['share']:.1f} % [{e['low']:.1f}, {e['high']:.1f}]",
+            f"{e['ss_share']:.1f} %",
+            "–" if e["p_adj"] is None else f"{e['p_adj']:.2g}",
+        ]
+        for e in effects
+    ]
+    means = _grid_table(study)
+    return _part(
+        "What each factor is worth",
+        study["verdict"][1],
+        [bar],
+        "Noise of the runs is taken off every share. Below, means and standard deviations of the runs in every cell of the grid.",
+        head=["effect", "df", "share of the variance", "of the sum of squares", "p (Holm)"],
+        lines=lines,
+        legend=[(f"{name} {share:.1f} %", f"s{colors[name]}") for name, share in shares.items()],
+        more=means,
+    )
+
+
+def _grid_table(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Cells down, methods across, with the verdict of each method against the random arm of its cell."""
+    methods = study["levels"][study["factors"][-1]]
+    verdicts = {(r["dataset"], r["algorithm"]): r["verdict"] for r in study["rows"]}
+    by_cell: dict[str, dict[str, str]] = {}
+    for key, mean, sd, _ in study["means"]:
+        cell, method = " / ".join(key[:-1]), key[-1]
+        sign = {"beats": " ▲", "worse": " ▼"}.get(verdicts.get((cell, method), "").partition(" ")[0], "")
+        by_cell.setdefault(cell, {})[method] = numbers.mean_sd(mean, sd, 1) + sign
+    return {
+        "caption": "▲ better, ▼ worse than the random members of the same cell, after Holm.",
+        "head": ["cell", *methods],
+        "lines": [[cell, *(found[m] for m in methods)] for cell, found in by_cell.items()],
+    }

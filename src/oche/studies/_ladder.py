@@ -7,6 +7,7 @@ from typing import Any
 
 from oche.driver._job import Job
 from oche.errors import ArgumentError
+from oche.judge._numbers import points_unit
 from oche.studies._conditions import conditioned
 from oche.studies._members import draw, train
 from oche.studies._study import Study, named, paired
@@ -68,7 +69,7 @@ def ladder(
     return Study(
         kind="ladder",
         title=f"What is the training protocol worth? {job.space.name}, {job.task.name}",
-        verdict=(found.verdict, *(_gained(rung, found.unit) for rung in found.rungs[1:])),
+        verdict=(found.verdict, *(_gained(rung, points_unit(found.unit), cumulative) for rung in found.rungs[1:])),
         results=(found,),
         values=values,
         members=tuple(named(columns[BASE][i]) for i in kept),
@@ -80,7 +81,7 @@ def ladder(
     )
 
 
-def _gained(rung: Any, unit: str) -> str:
-    gain = rung.over_previous
+def _gained(rung: Any, unit: str, cumulative: bool) -> str:
+    gain, before = (rung.over_previous, "the rung before") if cumulative else (rung.over_base, "the base")
     apart = "" if gain.low > 0 or gain.high < 0 else ", not distinguishable from nothing"
-    return f"{rung.name}: {gain.mean:+.2f} {unit} [{gain.low:+.2f}, {gain.high:+.2f}] over the rung before{apart}."
+    return f"{rung.name}: {gain.mean:+.2f} {unit} [{gain.low:+.2f}, {gain.high:+.2f}] over {before}{apart}."

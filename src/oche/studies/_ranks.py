@@ -108,10 +108,11 @@ def _sentences(results: Sequence[Any], vary: str) -> list[str]:
     said = []
     for pair in results[0].pairs:
         tau = "undefined" if math.isnan(pair.tau) else f"{pair.tau:.2f} [{pair.tau_low:.2f}, {pair.tau_high:.2f}]"
-        said.append(f"{pair.one} and {pair.other} agree with Kendall's tau {tau}; a rank moves by up to {pair.largest_shift:g} places.")
+        one = f"{pair.one[:1].upper()}{pair.one[1:]}"
+        said.append(f"{one} and {pair.other} agree with Kendall's tau {tau}; a rank moves by up to {pair.largest_shift:g} places.")
     noise = next((r for r in results if getattr(r, "vary", None) == "seed" and hasattr(r, "ceiling")), None)
     if noise is not None:
         ceiling = "undefined" if math.isnan(noise.ceiling) else f"{noise.ceiling:.2f}"
         said.append(f"Noise ceiling: two seeds could agree with tau {ceiling}; by chance alone tau has sd {noise.null_sd:.2f}.")
-    said += [f"{vary}: {r.verdict}." for r in results if hasattr(r, "verdict")]
+    said += [f"{vary[:1].upper()}{vary[1:]}: {r.verdict}." for r in results if hasattr(r, "verdict")]
     return said

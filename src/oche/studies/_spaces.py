@@ -109,7 +109,7 @@ def _sentence(name: str, row: Any, p: float, alpha: float) -> str:
     apart = p < alpha and (row.difference_low > 0 or row.difference_high < 0)
     word = ("better than" if row.difference > 0 else "worse than") if apart else "not distinguishable from"
     return (
-        f"Random members of {name} are {word} those of the whole space: {row.difference:+.2f} {row.unit} "
+        f"Random members of {name} are {word} those of the whole space: {row.difference:+.2f} {row.mde_unit} "
         f"[{row.difference_low:+.2f}, {row.difference_high:+.2f}], p {p:.2g} after Holm; "
         f"{row.n_m} against {row.n_r} members would show a difference of {row.mde:.2g} {row.mde_unit}."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 import torch
@@ -35,7 +36,7 @@ def test_a_long_search_keeps_few_epochs_evenly_and_the_last_one(epochs):
     assert kept[-1] == epochs == trace.epoch
     assert len(kept) <= MOST_EPOCHS + 1
     assert len(kept) > min(epochs, MOST_EPOCHS) / 2 - 1
-    steps = {b - a for a, b in zip(kept[:-1], kept[1:-1], strict=False)}
+    steps = {b - a for a, b in pairwise(kept[:-1])}
     assert len(steps) <= 1
 
 

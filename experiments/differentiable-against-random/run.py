@@ -22,9 +22,9 @@ import oche.driver
 HERE = Path(__file__).parent
 SEEDS = range(5)
 MEMBERS = 8
-SECONDS = 45
+SECONDS = 30
 DATA = "cifar10[:1000]"
-RECIPE = "cifar10-small?epochs=5"
+RECIPE = "cifar10-small?epochs=4"
 # Black-box trials train a cell for two epochs on the first half of the images and score it on the second.
 CHILD_RECIPE = "cifar10-small?epochs=2"
 # The searches take some tens of steps of the logits: ten times the published rates.

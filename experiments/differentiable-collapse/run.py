@@ -63,7 +63,7 @@ def cells(curves: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def hessian_stop(values: Sequence[float]) -> int | None:
-    """The epoch whose cell the guard `hessian-eigen` with a window of two epochs would have returned; None if it had not ended the search."""
+    """The epoch whose cell `hessian-eigen`, with a window of two epochs, would have returned; None if it had not ended the search."""
     for n in range(2 * WINDOW, len(values) + 1):
         before, now = (sum(part) / WINDOW for part in (values[n - 2 * WINDOW : n - WINDOW], values[n - WINDOW : n]))
         if now and before / now < RATIO:

@@ -191,14 +191,14 @@ class OneShot:
         for _ in range(steps):
             if self._done():
                 break
-            with self.meter.running():
-                if self._in_training():
+            if self._in_training():
+                with self.meter.running():
                     self._train_step()
-                    guarded = {name: value for guard in self._guards for name, value in guard.metrics().items()}
-                    self.watch.step(
-                        self.net, self.training.step, self.schedule.n_train, self.schedule.epochs, self.mixer.learns_arch, guarded
-                    )
-                else:
+                last = not self._in_training()  # once the step is paid for
+                with self.meter.running():
+                    self._say(last)
+            else:
+                with self.meter.running():
                     self._score_step()
             if self.schedule.measured:
                 self.meter.cost = ranks.first(self.meter.cost)
@@ -332,6 +332,12 @@ class OneShot:
         for guard in self._guards:
             self._metrics.update(guard.metrics())
         self._ended = self._ended or (ranks.first(stop) if self._guards else stop)
+
+    def _say(self, last: bool) -> None:
+        """Note an epoch, or what there is of it at the end."""
+        guarded = {name: value for guard in self._guards for name, value in guard.metrics().items()}
+        plan = self.schedule
+        self.watch.step(self.net, self.training.step, plan.n_train, plan.epochs, self.mixer.learns_arch, guarded, last)
 
     def _watch(self, step: int) -> bool:
         """Let the guards look at a step; whether one of them ends the training."""

@@ -64,8 +64,17 @@ class EpochWatch:
         """Be the next stage: go on with the history of the watch of the stage before."""
         self.trace, self._before, self._stage = before.trace, before.trace.epoch, before._stage + 1
 
-    def step(self, net: Supernet, step: int, n_train: int, epochs: float, derives: bool, more: Mapping[str, float] | None = None) -> None:
-        """Write a line if a step was the last of its epoch.
+    def step(
+        self,
+        net: Supernet,
+        step: int,
+        n_train: int,
+        epochs: float,
+        derives: bool,
+        more: Mapping[str, float] | None = None,
+        last: bool = False,
+    ) -> None:
+        """Write a line if a step was the last of its epoch, or the last one of all.
 
         Args:
             net: The supernet.
@@ -74,13 +83,14 @@ class EpochWatch:
             epochs: Planned epochs, perhaps infinite.
             derives: Whether the logits mean anything.
             more: Other numbers of this epoch, for the history alone.
+            last: Whether the training is over.
         """
-        if step % n_train:
+        if step % n_train and not last:
             return
-        planned = f"/{epochs:g}" if math.isfinite(epochs) else ""
+        planned = f"/{epochs:.3g}" if math.isfinite(epochs) else ""
         counts = {split: ranks.total(*numbers) for split, numbers in sorted(self._right.items())}
         numbers = {split: 100 * right / n for split, (right, n) in counts.items() if n}
-        parts = [f"epoch {step // n_train}{planned}", *(f"{split} {value:.1f} %" for split, value in numbers.items())]
+        parts = [f"epoch {step / n_train:.3g}{planned}", *(f"{split} {value:.1f} %" for split, value in numbers.items())]
         if derives:
             dna = net.derive()
             decisions = {**net.space.fixed, **net.space.decisions(dna)}
@@ -91,7 +101,7 @@ class EpochWatch:
         logger.info(self.line)
         stage = {"stage": float(self._stage)} if self._stage else {}
         kept = {name: round(value, 5) for name, value in {**numbers, **(more or {}), **stage}.items()}
-        self.trace.add(self._before + step // n_train, kept, net.policy if derives else None)
+        self.trace.add(self._before + math.ceil(step / n_train), kept, net.policy if derives else None)
 
     def state(self) -> dict[str, Any]:
         """The history, and the counts of the epoch that has begun; what `load` needs."""
@@ -133,12 +143,12 @@ def logits_entropy(net: Supernet) -> float | None:
 
 
 def entropy_share(net: Supernet) -> float:
-    """As `logits_entropy`; without logits of each choice (a controller) the entropy over whole points, as a share of the logarithm of
-    their number."""
+    """As `logits_entropy`, and without logits of each choice (a controller) the entropy over whole points, as a share of its bound."""
     known = logits_entropy(net)
     if known is None and isinstance(net.space.size, int) and net.space.size > 1:
         with torch.no_grad():
-            known = float(net.policy.entropy()) / math.log(net.space.size)
+            # An estimate from draws, which may be above its bound.
+            known = min(1.0, float(net.policy.entropy()) / math.log(net.space.size))
     return known or 0.0
 
 

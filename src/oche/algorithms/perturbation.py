@@ -96,17 +96,21 @@ class Perturbation:
         whole = self._trained + sum(len(row.allowed) + self._n_tune() for row in self.order)
         total = step if done else max(step + 1, whole if progress.done else whole + progress.total - self._trained)
         shown = {**progress.metrics, "decided": float(len(self.decided))}
-        return Progress(step, total, done, difference(self.cost, before), shown)
+        note = f"{progress.note} · {len(self.decided)} of {len(self.order)} decided" if progress.done and progress.note else progress.note
+        return Progress(step, total, done, difference(self.cost, before), shown, note)
 
     def propose(self, n: int) -> list[Proposal]:
         """What was selected, then what the logits stand for; see `WeightSharing.propose`."""
         if not (self.inner.advance(0).done and self._done()):
             raise ArgumentError("propose: got a search that goes on; allowed: after the last step; call advance first")
         dna = self._selected()
-        others = [p for p in self.inner.propose(n) if p.dna != dna]
+        found = self.inner.propose(n)
+        others = [p for p in found if p.dna != dna]
         score, passes = self.inner.scorer.score(dna, self.inner.training.step, self.inner.net.policy.moment)
         log_p = float(self.inner.net.policy.log_prob(dna).detach())
-        info = {"log_prob": log_p, "shared_score": score, "notes": dict(self.inner.net.notes), "cost": Cost(passes=passes).to_json()}
+        spent = Cost(passes=passes) + Cost.from_json(found[0].info["cost"])
+        # The mixture, its entropy and its history are those of the training, whatever is selected from it.
+        info = {**found[0].info, "log_prob": log_p, "shared_score": score, "cost": spent.to_json()}
         return [replace(p, id=i) for i, p in enumerate([Proposal(0, dna, info=info), *others][:n])]
 
     def gradients(self, fixed: Mapping[str, str]) -> dict[str, Tensor]:

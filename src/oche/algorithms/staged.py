@@ -82,6 +82,7 @@ class Staged:
         self.space, self.problem, self.seed, self.budget = space, problem, seed, budget
         self._survivors: dict[str, list[str]] = {}
         self._spent, self._steps = Cost(), 0
+        self._note = ""
         self._enter(0)
 
     @property
@@ -101,6 +102,7 @@ class Staged:
             at = self.inner.step
             progress = self.inner.advance(left)
             left -= self.inner.step - at
+            self._note = self._said(progress.note)
             if not progress.done or self._over:
                 break
             self._next()
@@ -111,8 +113,7 @@ class Staged:
         step = self._steps + progress.step
         total = step if done else self._steps + progress.total * (len(self.stages) - self.stage)
         metrics = {**progress.metrics, "stage": float(self.stage)}
-        note = f"stage {self.stage + 1} of {len(self.stages)} · {progress.note}" if progress.note else ""
-        return Progress(step, max(total, step), done, difference(self.cost, before), metrics, note)
+        return Progress(step, max(total, step), done, difference(self.cost, before), metrics, self._note)
 
     def propose(self, n: int) -> list[Proposal]:
         """The best points of the last stage, as points of the whole space; see `WeightSharing.propose`."""
@@ -164,6 +165,10 @@ class Staged:
         """What is left of each limit that is divided between stages."""
         limits = self.budget.limits() if self.budget is not None else {}
         return {unit: limit - getattr(cost, unit) for unit, limit in limits.items() if unit in _DIVIDED}
+
+    def _said(self, line: str) -> str:
+        """The line of the latest epoch, that of the stage before until there is one."""
+        return f"stage {self.stage + 1} of {len(self.stages)} · {line}" if line else self._note
 
     def _only(self) -> dict[str, Any]:
         """Decisions that a stage no longer has, because one candidate was left."""

@@ -239,6 +239,7 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, hand: Any,
     Raises:
         TrainingError: every search failed; records are written all the same.
     """
+    import oche
     from oche.cli import _results as results
 
     records = [record for part in (runs, base, rs, hand) if part is not None for record in part.records]
@@ -252,6 +253,9 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, hand: Any,
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    gap = oche.judge.discretization_gap(runs.records)
+    if report is None and gap is not None:
+        text += f"\n{gap}"
     if runs.front:
         text += f"\nfront: {len(runs.front)} points" + "".join(f"\n  {_metrics(p)} with {p['arch']}" for p in runs.front)
     text += "".join(f"\n{what}: {path}" for what, path in files.items())

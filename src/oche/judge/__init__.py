@@ -42,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "compare": "oche.judge._compare:compare",
         "draw_program": "oche.judge._cell_graph:draw_program",
         "describe": "oche.judge._missing:describe",
+        "discretization_gap": "oche.judge._discretization:discretization_gap",
         "expected_best": "oche.judge._expected_best:expected_best",
         "grid": "oche.judge._factorial:grid",
         "holm": "oche.judge._holm:holm",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from oche.judge._discretization import discretization_gap
 from oche.judge._grouping import dataset_name
 from oche.judge._svg import COLORS, Scale, clipped, el, tick_text
 from oche.store.record import Record
@@ -27,7 +28,7 @@ _STAGE = "stage" + _BY_EPOCHS
 _CHOICES, _ARMS = 16, 8
 
 _WIDTH, _HEIGHT = 200, 132
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 6, 8, 20
+_LEFT, _RIGHT, _TOP, _BOTTOM = 42, 6, 8, 20
 
 #: Shown above the choices, where a search has them: name of the curve, and what it is.
 _WATCHED = {
@@ -70,6 +71,7 @@ def history_parts(report: Report, best: Callable[[Sequence[Record]], Record]) ->
                 "name": group.label,
                 "dataset": dataset_name(group.first),
                 "watched": _watched(records),
+                "gap": discretization_gap(group.done),
                 "seed": seed,
                 "choices": _choices(shown),
             }
@@ -102,7 +104,11 @@ def _choices(record: Record) -> list[dict[str, Any]]:
     for choice, candidates in by_choice.items():
         # A later stage has fewer candidates, an edge of a space that differs by edge others: what shares labels shares colors.
         groups.setdefault(_family(tuple(candidates), groups), []).append(choice)
-    return [_family_part(labels, {c: by_choice[c] for c in chosen}, record) for labels, chosen in groups.items()]
+    parts = [_family_part(labels, {c: by_choice[c] for c in chosen}, record) for labels, chosen in groups.items()]
+    # Choices of inputs have candidates of their own: they stand side by side, each with its own legend.
+    single = [part for part in parts if len(part["pictures"]) == 1]
+    many = [{**part, "single": False} for part in parts if len(part["pictures"]) > 1]
+    return [*many, {"single": True, "parts": single}] if single else many
 
 
 def _family(labels: tuple[str, ...], known: Mapping[tuple[str, ...], Any]) -> tuple[str, ...]:
@@ -158,7 +164,7 @@ def _picture(title: str, curves: Sequence[_Curve], y: Scale, marks: Sequence[flo
         return round(_HEIGHT - _BOTTOM - y(value) * (_HEIGHT - _TOP - _BOTTOM), 1)
 
     parts = []
-    ticks = y.ticks(3)
+    ticks = y.ticks(4)
     for tick in ticks:
         parts.append(el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=down(tick), y2=down(tick), class_="grid"))
         parts.append(el("text", tick_text(tick, ticks), x=_LEFT - 5, y=down(tick) + 4, text_anchor="end", class_="tick"))

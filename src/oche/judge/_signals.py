@@ -1,4 +1,4 @@
-"""What searches with shared weights say of themselves: how undecided their logits are, and what discretization costs.
+"""What searches with shared weights say of themselves: how undecided their logits are.
 
 A path that was picked from logits that are nearly uniform rests on differences that mean little, whatever its accuracy.
 """
@@ -11,16 +11,12 @@ from oche.judge._grouping import Group
 
 
 def signals(groups: Sequence[Group]) -> tuple[str, ...]:
-    """One line for each arm that has logits: their entropy as a share of the largest, the supernet's score, and that of its pick in it."""
+    """One line for each arm that has logits: their entropy as a share of the largest."""
     lines = []
     for group in groups:
         values = [r.metrics["logits_entropy"] for r in group.done if "logits_entropy" in r.metrics]
         if not values:
             continue
         spread = f", {min(values):.3f} to {max(values):.3f} in {len(values)} runs" if len(values) > 1 else ""
-        line = f"logits of {group.label}: entropy {sum(values) / len(values):.3f} of that of uniform ones{spread}"
-        for key, what in (("supernet_score", "supernet"), ("shared_score", "its pick inside it")):
-            found = [100 * r.metrics[key] for r in group.done if key in r.metrics]
-            line += f"; {what} {sum(found) / len(found):.1f} %" if found else ""
-        lines.append(line)
+        lines.append(f"logits of {group.label}: entropy {sum(values) / len(values):.3f} of that of uniform ones{spread}")
     return tuple(lines)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oche.judge import _numbers as numbers
+from oche.judge._discretization import discretization_gap
 from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._row import Row
 
@@ -84,6 +85,7 @@ def _footer(report: Report) -> list[str]:
     lines.extend(_several_datasets(report))
     lines.extend(f"front: {row}" for row in report.fronts)
     lines.extend(report.signals)
+    lines.extend(gap for gap in (discretization_gap(g.done) for g in report.groups) if gap is not None)
     lines.append(report.metric_line())
     lines.append(report.method_line())
     if report.seeds_line():

@@ -160,7 +160,7 @@ def start(folder: Path, what: str) -> list[subprocess.Popen[str]]:
 
 def ended(processes: list[subprocess.Popen[str]]) -> None:
     for process in processes:
-        said = process.communicate(timeout=240)[1]
+        said = process.communicate(timeout=600)[1]
         assert process.returncode == 0, said
 
 
@@ -169,7 +169,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two ranks worked, were killed in the last search, and started again."""
     folder = tmp_path_factory.mktemp("ranks")
     processes = start(folder, "first")
-    said = processes[0].communicate(timeout=240)[1]
+    said = processes[0].communicate(timeout=600)[1]
     assert processes[0].returncode == -signal.SIGKILL, said
     # As a launcher does when one has died.
     processes[1].kill()

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from oche import seeds, spaces, training
-from oche.errors import ArgumentError, ResumeError, TrainingError
+from oche.errors import ArgumentError, MissingExtraError, ResumeError, TrainingError
 from oche.training import Epoch, Recipe, cosine, data, fit, score
 
 RECIPE = Recipe(epochs=4, batch_size=32, lr=0.05, augment="crop+flip", crop_padding=1, label_smoothing=0.1, grad_clip=5.0, warmup_epochs=1)
@@ -273,3 +273,18 @@ def test_a_part_is_refused_for_another_training_or_beyond_the_recipe(digits: dat
             fit(network(), digits, RECIPE, seed=3, until=until)
     with pytest.raises(ArgumentError, match="source"):
         fit(network(), digits, RECIPE, seed=3, source=tmp_path / "one.pt", checkpoint=tmp_path / "other.pt")
+
+
+def test_accelerate_trains_the_same_network_where_it_is_installed_and_is_asked_for_where_not(digits: data.DataSet):
+    plain, wrapped = network(), network()
+    fit(plain, digits, RECIPE.derive(epochs=2), seed=0)
+    try:
+        import accelerate  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        with pytest.raises(MissingExtraError, match=r"pip install 'oche\[accelerate\]'"):
+            fit(wrapped, digits, RECIPE, seed=0, engine="accelerate")
+    else:
+        fit(wrapped, digits, RECIPE.derive(epochs=2), seed=0, engine="accelerate")
+        assert equal(plain, wrapped)
+    with pytest.raises(ArgumentError, match="engine: got 'ddp'; allowed: plain, accelerate"):
+        fit(wrapped, digits, RECIPE, seed=0, engine="ddp")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.folders import draw_images
 
 from oche import training
 from oche.errors import ArgumentError, DataError
 from oche.training import Recipe, augment, batches, data, n_batches
 from oche.training._augment import box, crop_draws, resized_crops
-from tests.training.folders import draw_images
 
 pytest.importorskip("PIL")
 
@@ -171,7 +171,7 @@ def test_parquet_of_the_hub_is_written_out_once(tmp_path: Path, own_cache: Path,
     direct = data.load(f"images:{root / 'train'}?size=16")
     of_class = [direct.x[direct.indices(s)][direct.y[direct.indices(s)] == 2] for s in direct.splits]
     ours = [found.x[found.indices(s)][found.y[found.indices(s)] == 2] for s in ("train", "valid")]
-    key = lambda images: sorted(i.tobytes() for part in images for i in part)  # noqa: E731
+    key = lambda images: sorted(i.tobytes() for part in images for i in part)
     assert key(of_class) == key(ours)
     before = {p: p.stat().st_mtime_ns for p in own_cache.rglob("*.jpg")}
     assert data.load(f"images:{target}?size=16").sizes == found.sizes
@@ -183,7 +183,10 @@ def test_parquet_of_the_hub_is_written_out_once(tmp_path: Path, own_cache: Path,
     [
         (lambda r: r / "nothing", "no folder"),
         (lambda r: (r / "a").mkdir() or r, "1 class folders"),
-        (lambda r: [(r / p).mkdir(parents=True) for p in ("train/a", "train/b", "val/a", "val/c")] and r, "'b' in one of 'train' and 'val'"),
+        (
+            lambda r: [(r / p).mkdir(parents=True) for p in ("train/a", "train/b", "val/a", "val/c")] and r,
+            "'b' in one of 'train' and 'val'",
+        ),
         (lambda r: [(r / p).mkdir() for p in ("a", "b")] and r, "no image in class 'a'"),
         (lambda r: [(r / p).mkdir() for p in ("train", "val", "test")] and r, "train, and one of val and test"),
     ],

@@ -34,6 +34,7 @@ Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", help="File of the training, written after each epoch; with it the same command goes on after a kill."),
 ]
+Engine = Annotated[str, typer.Option("--engine", help="What averages gradients over ranks: plain or accelerate.")]
 Decisions = Annotated[str | None, typer.Option("--decisions", help="Which member, by labels: 'op0=conv3,op1=skip'.")]
 
 
@@ -53,6 +54,7 @@ def build(
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights and training.", min=0)] = 0,
     train: Train = None,
     checkpoint: Checkpoint = None,
+    engine: Engine = "plain",
     device: option.Device = None,
     draw: Draw = None,
     as_json: option.Json = False,
@@ -76,6 +78,7 @@ def build(
     task = compose.task(None, data, recipe, device=device) if loaded is not None else None
     if task is not None:
         arguments = {**task.arguments(space), **arguments}
+        task.engine = engine
         task.checkpoint = str(checkpoint.absolute()) if checkpoint is not None else None
     elif checkpoint is not None:
         raise ArgumentError("--checkpoint: got it without --data; allowed: with a training; for example --train --data digits")

@@ -62,6 +62,8 @@ class Classification:
         self.keep = str(Path(keep).absolute()) if keep is not None else None
         #: File that a final training is written to after each epoch, and continued from; None: it starts anew after a kill.
         self.checkpoint: str | None = None
+        #: What averages the gradients of a final training over ranks, see `oche.training.fit`.
+        self.engine = "plain"
         self.name = f"classification:{self.data.name}"
         self._meta: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
@@ -176,7 +178,14 @@ class Classification:
 
         size = self._size(child)
         fit = training.fit(
-            child, self.data, self.recipe, seed=seed, device=self.device, split="train+valid", checkpoint=self.checkpoint
+            child,
+            self.data,
+            self.recipe,
+            seed=seed,
+            device=self.device,
+            split="train+valid",
+            checkpoint=self.checkpoint,
+            engine=self.engine,
         )
         test = training.score(child, self.data, "test", device=self.device)
         curve = {"train": [(float(row.epoch + 1), row.train) for row in fit.history]}

@@ -156,9 +156,7 @@ def _turn_hue(x: Tensor, turns: Tensor) -> Tensor:
     chroma = high - low
     safe = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
     red, green, blue = x.unbind(1)
-    hue = torch.where(
-        high == red, (green - blue) / safe, torch.where(high == green, 2 + (blue - red) / safe, 4 + (red - green) / safe)
-    )
+    hue = torch.where(high == red, (green - blue) / safe, torch.where(high == green, 2 + (blue - red) / safe, 4 + (red - green) / safe))
     hue = (hue / 6 + turns[:, None, None]) % 1.0
     # Each channel as a function of hue: high, less chroma times a clipped triangle wave.
     channels = []

@@ -7,6 +7,7 @@ checkpoint: everything random derives from (seed, epoch), and the checkpoint hol
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from oche import files, ranks, seeds
-from oche.errors import ArgumentError, ResumeError, TrainingError
+from oche.errors import ArgumentError, MissingExtraError, ResumeError, TrainingError
 from oche.loop import Cost
 from oche.networks import set_progress
 from oche.training._batches import batches, n_batches
@@ -30,6 +31,9 @@ from oche.training.data import DataSet
 
 _SCHEMA = "oche.training/1"
 _EVALUATION_BATCH = 500
+
+#: What may average gradients over ranks in a training.
+ENGINES = ("plain", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def fit(
     until: int | None = None,
     source: str | os.PathLike[str] | None = None,
     keep: str | os.PathLike[str] | None = None,
+    engine: str = "plain",
 ) -> Fit:
     """Train a network in place. On several ranks each takes its share of every batch, and all take the same steps (see `oche.ranks`).
 
@@ -90,8 +95,11 @@ def fit(
             piece. None: all epochs of the recipe.
         source: What `keep` was in an earlier part of this training; it goes on from there.
         keep: File for a later part, written once at the end.
+        engine: What averages gradients over the ranks: `plain`, one flat buffer after the backward pass, or `accelerate`, that
+            library's wrapper, which sends them while the pass is running.
 
     Raises:
+        MissingExtraError: accelerate is not installed.
         ArgumentError: `until` is not an epoch of the recipe, or both `checkpoint` and `source` are given.
         TrainingError: the loss is not finite. The message names the step; the last checkpoint is kept.
         ResumeError: the checkpoint is of another training, or cannot be read.
@@ -101,16 +109,20 @@ def fit(
     optimizer = torch.optim.SGD(
         model.parameters(), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
     )
+    wrapped = _wrapped(model, device, engine)
     path = Path(checkpoint) if checkpoint is not None else None
     last = _last_epoch(until, recipe, path, source)
     parts = path is not None or source is not None or keep is not None
     identity = {"schema": _SCHEMA, "recipe": recipe.to_json(), "seed": seed, "split": split, "data": data.fingerprint} if parts else {}
+    if identity and ranks.world() > 1:
+        # Batch norm sees the shares of the ranks: with other ones it would be another training.
+        identity["ranks"] = ranks.world()
     history, cost = _resume(path, identity, model, optimizer, device) if path and path.exists() else ([], Cost())
     if source is not None:
         history, _ = _resume(Path(source), identity, model, optimizer, device)
     for epoch in range(len(history), last):
         started = time.perf_counter(), time.process_time()
-        row = _epoch(model, data, recipe, seed, device, split, epoch, optimizer, path)
+        row = _epoch(model, wrapped, data, recipe, seed, device, split, epoch, optimizer, path)
         elapsed = {"seconds": time.perf_counter() - started[0], "cpu_seconds": time.process_time() - started[1]}
         history.append(row)
         cost += Cost(passes=n_batches(data, split, recipe.batch_size, ranks.world()), epochs=1, **elapsed)
@@ -131,8 +143,23 @@ def _last_epoch(until: int | None, recipe: Recipe, path: Path | None, source: An
     return recipe.epochs if until is None else until
 
 
+def _wrapped(model: nn.Module, device: torch.device | str, engine: str) -> nn.Module:
+    """What the forward pass goes through: the model itself, or that of accelerate around it."""
+    if engine not in ENGINES:
+        raise ArgumentError(f"engine: got {engine!r}; allowed: {', '.join(ENGINES)}")
+    if engine == "plain":
+        return model
+    try:
+        accelerate = importlib.import_module("accelerate")
+    except ImportError as error:
+        raise MissingExtraError("accelerate", "accelerate") from error
+    # Precision and batches are the recipe's and the ranks', as without it.
+    return accelerate.Accelerator(cpu=torch.device(device).type == "cpu").prepare_model(model)
+
+
 def _epoch(
     model: nn.Module,
+    wrapped: nn.Module,
     data: DataSet,
     recipe: Recipe,
     seed: int,
@@ -151,10 +178,10 @@ def _epoch(
     # Dropout and the like draw from torch's global generator: seeded by the epoch, put back afterwards. Each rank has its own images.
     with seeds.building(seeds.derive(seed, "forward", epoch, *part[:1] if part[0] else ())):
         for number, (x, y) in enumerate(batches(data, split, recipe.batch_size, seed, epoch, recipe, device, part)):
-            output = forward(model, x, recipe)
+            output = forward(wrapped, x, recipe)
             loss = cross_entropy(output, y, recipe.label_smoothing)
             optimizer.zero_grad(set_to_none=True)
-            value = _slopes(model, loss)
+            value = _slopes(model, loss, shared=wrapped is not model)
             _check_finite(value, epoch, number, epoch * n_batches(data, split, recipe.batch_size) + number, lr, recipe, path)
             if recipe.grad_clip is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
@@ -173,11 +200,11 @@ def _rate(recipe: Recipe, epoch: int) -> float:
     return linear(*given) if recipe.schedule == "linear" else cosine(*given, recipe.power)
 
 
-def _slopes(model: nn.Module, loss: Tensor) -> float:
-    """Gradients of a loss, averaged over the ranks, in the weights; the loss itself, averaged too."""
+def _slopes(model: nn.Module, loss: Tensor, shared: bool) -> float:
+    """Gradients of a loss, averaged over the ranks, in the weights; the loss itself, averaged too. Shared: a wrapper averages them."""
     value = loss.detach().clone()
     loss.backward()
-    ranks.average([value, *(p.grad for p in model.parameters() if p.grad is not None)])
+    ranks.average([value, *(p.grad for p in model.parameters() if p.grad is not None and not shared)])
     return value.item()
 
 

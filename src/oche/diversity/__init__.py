@@ -19,6 +19,8 @@ __getattr__, __dir__, __all__ = attach(
         "environment": "oche.diversity._environment:environment",
         "environments": "oche.diversity._environments:environments",
         "gymnasium_environment": "oche.diversity._gymnasium:gymnasium_environment",
+        "portrait": "oche.diversity._portrait:portrait",
+        "portrait_studies": "oche.diversity._portrait:studies",
         "registry": "oche.diversity._environments:registry",
         "RibsScheduler": "oche.diversity._ribs:RibsScheduler",
         "grid_archive": "oche.diversity._ribs:grid_archive",

@@ -10,6 +10,8 @@ __getattr__, __dir__, __all__ = attach(
         "CMAME": "oche.diversity._cma_me:CMAME",
         "MapElites": "oche.diversity._map_elites:MapElites",
         "Stax": "oche.diversity._stax:Stax",
+        "Controller": "oche.diversity._controller:Controller",
+        "ControllerTask": "oche.diversity._controller:ControllerTask",
         "GymTask": "oche.diversity._gymnasium:GymTask",
         "PolicyShape": "oche.diversity._policy:PolicyShape",
         "PolicyTask": "oche.diversity._environment:PolicyTask",

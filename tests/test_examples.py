@@ -45,7 +45,8 @@ def test_own_loop_finds_the_top_of_its_reward():
 
 
 def test_policies_are_searched_as_programs():
-    said = re.findall(r"^(\S+) +best (-?\d\.\d{3}) in (area 1|area 2|no zone); .*'activation'", run("policy_program.py"), flags=re.MULTILINE)
+    lines = r"^(\S+) +best (-?\d\.\d{3}) in (area 1|area 2|no zone); .*'activation'"
+    said = re.findall(lines, run("policy_program.py"), flags=re.MULTILINE)
     assert [name for name, *_ in said] == ["random", "regularized-evolution", "optuna:tpe"]
     # A point that stays where it starts gets -0.395; inside a zone rewards are positive.
     assert all(float(best) > -0.2 and (float(best) > 0) == (zone != "no zone") for _, best, zone in said)

@@ -30,6 +30,7 @@ def test_there_is_a_test_for_every_example():
         "nested_flow.py",
         "own_loop.py",
         "own_network.py",
+        "policy_program.py",
         "table.py",
         "training_seeds.py",
         "use_the_network.py",
@@ -41,6 +42,14 @@ def test_own_loop_finds_the_top_of_its_reward():
     # The reward's maximum is 0.3: cosine, rate 0.1, warm-up 4.
     assert set(best) == {"random", "regularized-evolution"}
     assert all(0.2 < value <= 0.3 for value in best.values())
+
+
+def test_policies_are_searched_as_programs():
+    lines = r"^(\S+) +best (-?\d\.\d{3}) in (area 1|area 2|no zone); .*'activation'"
+    said = re.findall(lines, run("policy_program.py"), flags=re.MULTILINE)
+    assert [name for name, *_ in said] == ["random", "regularized-evolution", "optuna:tpe"]
+    # A point that stays where it starts gets -0.395; inside a zone rewards are positive.
+    assert all(float(best) > -0.2 and (float(best) > 0) == (zone != "no zone") for _, best, zone in said)
 
 
 def test_loops_in_loops_and_the_flow_are_one_search():

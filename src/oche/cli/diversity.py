@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,7 @@ def command(
         results.prepare(out)
         store = store or str(out / "runs.db")
     arms: dict[str, list[Any]] = {text: [] for text in chosen}
+    portraits: list[Any] = []
     for text in chosen:
         # More seeds of what is cheap, where the verdict would not be possible with so few.
         used = random_seeds(numbers, tests=len(chosen)) if text == "random" else numbers
@@ -61,7 +63,9 @@ def command(
             )  # fmt: skip
             arms[text] += runs.records
             output.say(_line(runs.records[0], text, seed))
-    _finish(output, arms, out)
+            if out is not None and seed == numbers[0] and runs.records[0].status == "done":
+                portraits.append(_portrait(out, runs, text))
+    _finish(output, arms, out, portraits)
 
 
 def _texts(algorithm: str, against: str) -> list[str]:
@@ -81,19 +85,38 @@ def _line(record: Any, text: str, seed: int) -> str:
     return f"{text}, seed {seed}: coverage {m['coverage']:.2f} %, {reward}"
 
 
-def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None) -> None:
+def _portrait(out: Path, runs: Any, text: str) -> Any:
+    """What a run looks like; made once, kept beside the records."""
+    from oche.diversity import portrait
+    from oche.files import canonical_json, write_text
+
+    record = runs.records[0]
+    path = out / "portraits" / f"{record.id[:16]}.json"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, canonical_json(portrait(runs[0], runs.task, text, films=path.parent)))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portraits: Sequence[Any] = ()) -> None:
     """Write, judge, print.
 
     Raises:
         TrainingError: a run failed; records are written all the same.
     """
     from oche.cli import _results as results
-    from oche.cli.judge import judge, save
+    from oche.cli.judge import BEHAVIOR, judge, save
+    from oche.diversity import portrait_studies
+    from oche.files import canonical_json, write_text
 
     files: dict[str, str] = {}
     chosen, records = list(arms), [record for arm in arms.values() for record in arm]
     if out is not None:
         files["records"] = str(results.write_records(out, records))
+    studies = portrait_studies(portraits, records)
+    if out is not None and studies:
+        write_text(out / BEHAVIOR, canonical_json(studies))
+        files["pictures, for 'oche judge'"] = str(out / BEHAVIOR)
     failed = [r for r in records if r.status != "done"]
     if failed:
         raise TrainingError(
@@ -111,7 +134,7 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None) -> Non
             )
             continue
         try:
-            reports[metric] = judge(list(judged))
+            reports[metric] = judge(list(judged), studies=studies if metric == "coverage" else ())
         except JudgeError as error:
             said.append(f"{metric}: no verdict: {error}")
             continue

@@ -59,7 +59,8 @@ def files_command(
     missing = oche.judge.shortcomings(records, alpha=alpha)
     if any(m.fatal for m in missing):
         _refuse(out, records, missing)
-    report = judge(records, alpha=alpha, ci=ci, delta=delta, protocol=_protocol(protocol), allow_differ=allow_differ or ())
+    settings = {"alpha": alpha, "ci": ci, "delta": delta, "protocol": _protocol(protocol), "allow_differ": allow_differ or ()}
+    report = judge(records, **settings, studies=_studies(files or []))
     if out_folder is not None:
         save(report, out_folder)
         out.say(f"report: {out_folder / 'report.html'}")
@@ -113,6 +114,26 @@ def judge(records: list[Any], **settings: Any) -> Any:
     baseline = [r for r in records if r.kind in ("random", "population")]
     random_search = [r for r in records if r.kind == "random_search"]
     return oche.judge.report(searches, baseline=baseline or None, random_search=random_search or None, **settings)
+
+
+#: What `oche diversity` leaves beside its records: pictures of the runs, as studies.
+BEHAVIOR = "behavior.json"
+
+
+def _studies(files: list[Path]) -> list[Any]:
+    """Studies that lie beside the records."""
+    import json
+
+    found: list[Any] = []
+    for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in files):
+        if (folder / BEHAVIOR).is_file():
+            try:
+                found += json.loads((folder / BEHAVIOR).read_text(encoding="utf-8"))
+            except (ValueError, TypeError) as error:
+                raise ArgumentError(
+                    f"{BEHAVIOR}: got a file that is no JSON list ({error}); allowed: as 'oche diversity' wrote it"
+                ) from None
+    return found
 
 
 def save(report: Any, folder: Path) -> None:

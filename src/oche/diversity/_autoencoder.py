@@ -219,14 +219,23 @@ class Autoencoder:
         _, errors = self.encode(data.numpy()[:, None])
         return float(errors.mean())
 
-    def check(self, latents: np.ndarray) -> None:
-        """Warn where the encoder tells no frames apart: novelty is then the same for all."""
+    def dead_latents(self, latents: np.ndarray) -> int:
+        """Latent numbers that are the same for all frames, as when SELU is saturated; novelty rests on the others.
+
+        Args:
+            latents: `(n, frames * latent)`, as policies are described.
+        """
         flat = latents.reshape(-1, self.latent)
-        dead = int((flat.std(0) < _DEAD).sum()) if len(flat) > 1 else 0
+        return int((flat.std(0) < _DEAD).sum()) if len(flat) > 1 else 0
+
+    def check(self, latents: np.ndarray) -> int:
+        """The same, with a warning where there are any."""
+        dead = self.dead_latents(latents)
         if dead:
             logger.warning(
                 "autoencoder: %d of %d latent numbers are the same for all frames; novelty rests on the others", dead, self.latent
             )
+        return dead
 
     @property
     def parameters(self) -> dict[str, int]:

@@ -74,7 +74,7 @@ class PolicyTask(ABC):
 
     def evaluate(self, child: Any, seed: int) -> Feedback:
         """One episode."""
-        return self._feedback(self.rollout(child))[0]
+        return self.feedback(self.rollout(child))[0]
 
     def evaluate_many(self, space: Space, dnas: Sequence[DNA], seeds: Sequence[int], observe: bool = True) -> list[Feedback]:
         """One episode of each, side by side.
@@ -86,7 +86,7 @@ class PolicyTask(ABC):
             observe: Whether frames are wanted.
         """
         genomes = np.array([dna.flat for dna in dnas], dtype=np.float64)
-        return self._feedback(self.rollout(genomes, None if observe else 0))
+        return self.feedback(self.rollout(genomes, None if observe else 0))
 
     def report(self, child: Any, seed: int) -> Feedback:
         """The pick once more. What a run is judged by is added from its trials, see `summarize`."""
@@ -97,7 +97,8 @@ class PolicyTask(ABC):
         """Metrics and curves of a whole run from its trials."""
         return summarize(trials, self.grid, self.zones)
 
-    def _feedback(self, done: Rollout) -> list[Feedback]:
+    def feedback(self, done: Rollout) -> list[Feedback]:
+        """What an algorithm is told of each episode."""
         found = []
         for i in range(len(done)):
             zone = int(done.zone[i])
@@ -146,7 +147,9 @@ class Environment(PolicyTask):
         self.length = simulator.shape.length
         self.grid = simulator.grid
         self.zones = tuple(zone.name for zone in simulator.zones)
-        self.reward_zones: tuple[Zone, ...] = tuple(simulator.zones)
+        units = simulator.units
+        #: In the units of the descriptor.
+        self.reward_zones = tuple(Zone(z.name, (z.center[0] / units, z.center[1] / units), z.radius / units) for z in simulator.zones)
         self.frames, self.channels = int(frames), int(channels)
 
     @property

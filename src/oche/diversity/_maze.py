@@ -34,6 +34,7 @@ class HardMaze(Simulator):
     shape = PolicyShape(5, 2)
     steps = 2000
     zones = (Zone("area 1", (60.0, 60.0), 50.0), Zone("area 2", (100.0, 200.0), 50.0))
+    units = _WORLD
     grid = Grid(0.0, 1.0)
     block = 1024
 

@@ -42,6 +42,11 @@ def coverage(descriptors: Any, grid: Grid) -> float:
     return len(np.unique(cells)) / grid.size
 
 
+def coverage_percent(filled: int, grid: Grid) -> float:
+    """Percent of the grid's cells."""
+    return 100 * filled / grid.size
+
+
 def uniformity(cells: Any, n: int) -> float:
     """How evenly `n` cells are visited: 1 less the Jensen-Shannon distance (base 2) to the uniform distribution.
 

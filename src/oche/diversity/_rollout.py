@@ -6,7 +6,7 @@ arithmetic is elementwise over full chunks, so that the result of a genome does 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -125,6 +125,7 @@ class Simulator:
         steps: Longest episode.
         ends_early: Whether an episode may end before that.
         zones: Where the final state is rewarded; the first that holds it counts.
+        units: Units of `outcome` in one unit of the descriptor.
         grid: Grid of true descriptors.
         lane: Genomes of a chunk: `LANE`, or 1 where episodes do not share any arithmetic.
         block: Genomes that run side by side: more would leave the processor's cache.
@@ -134,6 +135,7 @@ class Simulator:
     steps: int
     ends_early = False
     zones: tuple[Zone, ...] = ()
+    units = 1.0
     grid: Grid
     lane = LANE
     block = 16 * LANE
@@ -201,19 +203,38 @@ def roll_out(simulator: Simulator, genomes: np.ndarray, frames: int, channels: i
         frames: Frames per episode; 0 takes none.
         channels: 3, or 1 for gray.
     """
+
+    def side(part: slice, rows: np.ndarray) -> Policies:
+        return Policies(simulator.shape, genomes[part][rows])
+
+    return roll_out_with(simulator, side, len(genomes), frames, channels)
+
+
+def roll_out_with(simulator: Simulator, side: Callable[[slice, np.ndarray], Any], number: int, frames: int, channels: int) -> Rollout:
+    """Run one episode per policy, whatever policies are.
+
+    Args:
+        simulator: The rules.
+        side: `side(part, rows)` -> policies of the slice `part` of all of them, in the order `rows` of that slice, with copies; they
+            have `act` and `take` as `Policies` has.
+        number: How many there are.
+        frames: See `roll_out`.
+        channels: See `roll_out`.
+    """
     size = simulator.block
-    parts = [_block(simulator, genomes[i : i + size], frames, channels) for i in range(0, len(genomes), size)]
+    starts = range(0, number, size)
+    parts = [_block(simulator, side, slice(i, min(i + size, number)), frames, channels) for i in starts]
     if not parts:
         shape = (0, frames, channels, 64, 64)
         return Rollout(np.zeros(0), np.zeros(0, int), np.zeros((0, 2)), np.zeros(shape, np.uint8), np.zeros(0, int))
     return Rollout(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("reward", "zone", "descriptor", "frames", "length")))
 
 
-def _block(simulator: Simulator, genomes: np.ndarray, frames: int, channels: int) -> Rollout:
-    n = len(genomes)
+def _block(simulator: Simulator, side: Callable[[slice, np.ndarray], Any], part: slice, frames: int, channels: int) -> Rollout:
+    n = part.stop - part.start
     # Padded by copies: whatever they do, the real ones do the same.
     rows = np.arange(-(-n // simulator.lane) * simulator.lane) % n
-    policies, whole = Policies(simulator.shape, genomes[rows]), simulator.start(len(rows))
+    policies, whole = side(part, rows), simulator.start(len(rows))
     whole.alive = np.ones(len(rows), dtype=bool)
     state, place = whole, np.arange(len(rows))
     length = np.full(len(rows), simulator.steps)

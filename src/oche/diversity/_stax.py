@@ -138,7 +138,7 @@ class Stax(Exploitation):
         self._since, self._interval, self._due, self._empty = 0, 1, False, 0
         self.scheduler = make_scheduler(s["scheduler"])
         self.coder: Any = None
-        #: What each training ended with: `epochs`, `validation`, `training`, and the `chunk` after which it came.
+        #: What each training ended with: `epochs`, `validation`, `training`, the `chunk` after which it came, and `dead_latents`.
         self.trainings: list[dict[str, float]] = []
 
     # -- the loop ---------------------------------------------------------------------------------------------------------------
@@ -304,7 +304,9 @@ class Stax(Exploitation):
         descriptors, surprises = self._encode(self.members["frames"])
         self.members.replace("descriptor", descriptors)
         self.members.replace("surprise", surprises)
-        self.coder.check(descriptors)
+        dead = self.coder.check(descriptors)
+        if s["train"]:
+            self.trainings[-1]["dead_latents"] = float(dead)
 
     # -- state ------------------------------------------------------------------------------------------------------------------
 
@@ -336,6 +338,13 @@ class Stax(Exploitation):
         if state["coder"] is not None:
             self.coder = self._new_coder(0)
             self.coder.load(state["coder"])
+
+    def facts(self) -> dict[str, Any]:
+        """For the record: the trainings of the autoencoder, and how many of its numbers tell no frames apart at the end."""
+        if self.coder is None or not len(self.members):
+            return {}
+        dead = self.coder.dead_latents(self.members["descriptor"])
+        return {"autoencoder": {"latent": self.coder.latent, "dead_latents": dead, "trainings": [dict(t) for t in self.trainings]}}
 
     def note(self) -> str:
         """How the search stands."""

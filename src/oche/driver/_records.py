@@ -23,7 +23,7 @@ from oche.tasks import Tabular, architecture
 _BASELINES = ("random", "vanilla")
 
 #: What the loop reads in the info of a proposal; no measurements.
-_INFO = ("first", "need", "previous", "continues", "rung", "bracket")
+_INFO = ("first", "need", "previous", "continues", "rung", "bracket", "parent", "emitter")
 
 #: A report reads these of a final training's metrics as fields of their own.
 _SIZE_METRICS = ("params", "macs")

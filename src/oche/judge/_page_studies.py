@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from oche.judge import _behavior_plots as behavior
 from oche.judge import _numbers as numbers
 from oche.judge._front_plot import front_plot
 from oche.judge._ladder_plot import ladder_plot
@@ -42,6 +43,7 @@ def front_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any
 def study_parts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One part per study, by its kind; an unknown kind is left to the JSON."""
     makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space, "grid": _grid}
+    makers |= {kind: lambda s, draw=draw: _part(**draw(s)) for kind, draw in behavior.DRAWN.items()}
     return [makers[s["kind"]](s) for s in studies if s.get("kind") in makers]
 
 

@@ -13,6 +13,7 @@ from oche.loop.registry import Registry, parse
 registry = Registry("task", "oche.tasks")
 registry.register("classification", "oche.tasks._classification:classification", "train each child on a data set; accuracy in percent")
 registry.register("tabular", "oche.tasks._tabular:tabular", "look each child up in a tabular benchmark")
+registry.register("controller", "oche.diversity._controller:controller_task", "let each child control an environment")
 
 
 def names() -> list[str]:

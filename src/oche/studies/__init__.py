@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "draw": "oche.studies._members:draw",
         "ladder": "oche.studies._ladder:ladder",
         "rank_study": "oche.studies._ranks:rank_study",
+        "shared_ranks": "oche.studies._shared_ranks:shared_ranks",
         "space_study": "oche.studies._spaces:space_study",
     },
 )

@@ -12,7 +12,7 @@ from oche.cli import _options as option
 from oche.cli._output import Output
 from oche.errors import ArgumentError
 
-command = typer.Typer(no_args_is_help=True, help="Train random members alike but for one thing: ladder, rank, space.")
+command = typer.Typer(no_args_is_help=True, help="Train random members alike but for one thing: ladder, rank, space, shared.")
 
 Members = Annotated[int, typer.Option("--members", "-n", help="How many random members.", min=2)]
 Seed = Annotated[int, typer.Option("--seed", help="Root of draws and trainings.", min=0)]
@@ -121,6 +121,27 @@ def _variants(texts: list[str], flag: str, whole: bool = False) -> dict[str, Any
     for key, value in _named(texts, flag):
         made[key] = compose.settings(value, flag) if "=" in value else None if whole and value == "all" else value.split("+")
     return made
+
+
+@command.command("shared")
+def shared_command(
+    program: option.Program,
+    algorithm: Annotated[str, typer.Option("--algorithm", "-a", help="One that trains a supernet, e.g. 'rsps?epochs=10'.")],
+    flow: Annotated[str | None, typer.Option("--flow", help="'few-shot?splits=...' for a tree of supernets.")] = None,
+    truth: Annotated[str | None, typer.Option("--truth", help="A table as truth, e.g. 'tabular?...'; default: trainings alone.")] = None,
+    top: Annotated[str, typer.Option("--top", help="Shares of the truly best over which tau is taken.")] = "1,0.25",
+    members: Members = 24, seed: Seed = 0, task: option.TaskText = None,
+    data: option.DataText = None, recipe: option.RecipeText = None, store: option.StoreText = None, out: option.Out = None,
+    executor: option.ExecutorText = "serial", threads: option.Threads = 1, device: option.Device = None, name: option.Name = None,
+    as_json: option.Json = False, quiet: option.Quiet = False,
+) -> None:  # fmt: skip
+    """Do shared weights rank members as they rank when each is trained alone?
+
+    Example: oche study shared nasbench201 -a 'rsps?epochs=6' --data digits --recipe epochs=3 --members 12
+    """
+    shares = [compose.settings(f"v={v}", "--top")["v"] for v in top.split(",") if v.strip()]
+    known = None if truth is None else compose.task(truth, None, None)
+    _run("shared_ranks", locals(), algorithm=algorithm, flow=flow, truth=known, top=shares)
 
 
 def _named(texts: list[str], flag: str) -> list[tuple[str, str]]:

@@ -23,6 +23,7 @@ from oche.judge._fronts import fronts_of
 from oche.judge._grouping import Group, dataset_name, flatten_records, make_groups
 from oche.judge._holm import holm
 from oche.judge._multi import multi_of
+from oche.judge._oracle import oracle_words
 from oche.judge._protocol import Protocol
 from oche.judge._report import Report
 
@@ -234,6 +235,8 @@ def _warnings(groups: Sequence[Group], entries: Sequence[Entry]) -> list[str]:
     for group in groups:
         if known := known_trials_of(group.done):
             found.append(f"{group.label}: {known} known trials that it started with are in no cost here, so its cost is not called equal")
+        if words := oracle_words(group.done):
+            found.append(f"{group.label}: {words}")
         for record in group.failed:
             found.append(
                 f"a run of '{group.label}' on {dataset_name(group.first)} failed and is in no number "

@@ -17,8 +17,10 @@ from oche.judge._entries import NOT_RUN, Entry
 from oche.judge._forest import forest_plot
 from oche.judge._grouping import Group, dataset_name
 from oche.judge._history_plot import history_parts
+from oche.judge._oracle import oracle_words
 from oche.judge._page_figures import anytime_parts, area_lines, checklist_part, pooled_lines, ranking_part
 from oche.judge._page_studies import front_parts, study_parts
+from oche.judge._page_trees import tree_parts
 from oche.judge._row import Row
 from oche.judge._scatter import scatter_plot
 from oche.judge._sentences import headline
@@ -74,7 +76,7 @@ def page(report: Report) -> str:
         report=report,
         sentences=sentences,
         brief=len(sentences) > _TOLD_IN_FULL,
-        table=[_table_line(e, decimals, several=_several(report)) for e in report.entries],
+        table=[{**_table_line(e, decimals, several=_several(report)), "words": _words(report, e)} for e in report.entries],
         several=_several(report),
         equal=all(e.search.equal_cost for e in report.entries if e.search is not None),
         result_head=f"{first.metric} {first.unit}".strip(),
@@ -94,6 +96,7 @@ def page(report: Report) -> str:
         declared=_declared(report),
         programs=_programs(report),
         history=history_parts(report, lambda records: _best(records)[0]),
+        trees=tree_parts(report),
         costs=_costs(report),
         protocols=[(task, p["hash"], _fields(p["protocol"])) for task, p in report.protocols.items()],
         seeds=_seeds(report),
@@ -151,6 +154,12 @@ def _table_line(entry: Entry, decimals: int, several: bool) -> dict[str, Any]:
         "rest": rest,
         "tone": tone,
     }
+
+
+def _words(report: Report, entry: Entry) -> str:
+    """What must stand beside the number of an arm whose picks were chosen by test accuracy."""
+    records = [r for g in report.groups if g.first.task == entry.task and g.label == entry.algorithm for r in g.done]
+    return oracle_words(records).partition(":")[0]
 
 
 def _short_verdict(entry: Entry) -> tuple[str, str]:

@@ -43,6 +43,7 @@ def front_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any
 def study_parts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One part per study, by its kind; an unknown kind is left to the JSON."""
     makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space, "grid": _grid}
+    makers |= {"rank_correlation": _correlation}
     makers |= {kind: lambda s, draw=draw: _part(**draw(s)) for kind, draw in behavior.DRAWN.items()}
     return [makers[s["kind"]](s) for s in studies if s.get("kind") in makers]
 
@@ -108,6 +109,19 @@ def _re_ranking(study: dict[str, Any]) -> dict[str, Any]:
     said = study["verdict"][:1].upper() + study["verdict"][1:]
     text = f"{said}: tau {_tau(study['tau'])} against {_tau(study['seed_tau'])} of two seeds, difference {gap}."
     return _part(f"Does {study['vary']} re-rank more than the seed?", text, [])
+
+
+def _correlation(study: dict[str, Any]) -> dict[str, Any]:
+    lines = [
+        [
+            f"true top {100 * row['share']:g} %" if row["share"] < 1 else "all",
+            str(row["n"]),
+            _tau(row["tau"]),
+            f"{_tau(row['low'])} to {_tau(row['high'])}",
+        ]
+        for row in study["rows"]
+    ]
+    return _part("Scores against the truth", study["verdict"], [], head=["members", "n", "Kendall's tau", "interval"], lines=lines)
 
 
 def _space(study: dict[str, Any]) -> dict[str, Any]:

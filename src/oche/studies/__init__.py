@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = attach(
         "draw": "oche.studies._members:draw",
         "ladder": "oche.studies._ladder:ladder",
         "rank_study": "oche.studies._ranks:rank_study",
+        "shared_ranks": "oche.studies._shared_ranks:shared_ranks",
         "space_grid": "oche.studies._grids:space_grid",
         "space_study": "oche.studies._spaces:space_study",
     },

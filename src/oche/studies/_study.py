@@ -20,7 +20,7 @@ class Study:
     """Trained members and what the judge says of them.
 
     Args:
-        kind: `ladder`, `rank_study` or `space_study`.
+        kind: `ladder`, `rank_study`, `space_study` or `shared_ranks`.
         title: Heading.
         verdict: In whole sentences.
         results: What the judge made: a `Ladder`; `RankStudy` objects and perhaps a `ReRanking`; `SpaceStudy` objects.

@@ -1,0 +1,159 @@
+"""Few-shot search over every kind of supernet, parts of real spaces, schedules of leaves, and a real kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import oche
+from oche import flows
+from oche.errors import ArgumentError
+from oche.flows._few_shot_points import parts_of
+from oche.flows._matching import Score, similarity
+from oche.loop.workbench import as_factory
+from oche.program import Space
+from oche.store import Record
+from oche.supernets import elastic_kernel
+from tests.algorithms.test_one_shot import Net, problem
+
+torch.set_num_threads(1)
+
+SHORT = "few-shot?splits=1:2&final_epochs=1&batches=2&first=2"
+
+
+class Kernels(nn.Module):
+    """Kernels of all sizes share one tensor."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, channels, 3, padding=1)
+        self.layers = nn.Sequential(*[elastic_kernel(channels, (3, 5, 7), name=f"k{i}") for i in range(2)])
+        self.head = nn.Linear(channels, 2)
+
+    def forward(self, x):
+        return self.head(self.layers(self.stem(x)).mean((2, 3)))
+
+
+def ended(text, algorithm, program=Net, seed=0):
+    search = flows.get(text).search(as_factory(algorithm))
+    search.setup(Space(program), problem(), seed)
+    while not search.advance(50).done:
+        pass
+    return search
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "program"),
+    [
+        ("darts?epochs=2", Net),
+        ("darts-2nd?epochs=2", Net),
+        ("pc-darts?k=2&epochs=2", Net),
+        ("snas?epochs=2", Net),
+        ("gdas?epochs=2", Net),
+        ("rsps?epochs=2&n_candidates=4", Net),
+        ("proxylessnas?epochs=2", Net),
+        ("sandwich?epochs=2&n_candidates=4&n_recalibrated=1", Kernels),
+    ],
+)
+def test_every_kind_of_supernet_is_split(algorithm, program):
+    search = ended(SHORT, algorithm, program)
+    root, space = search.tree["root"], search.space
+    labels = next(p.labels for p in space.points if p.key == root["choice"])
+    assert sorted(label for group in root["groups"] for label in group) == sorted(labels)
+    assert -1 <= root["cut"] <= 1 and np.allclose(root["similarity"], np.transpose(root["similarity"]))
+    assert len(search.leaves) == 2
+    for leaf, group in zip(search.leaves, root["groups"], strict=True):
+        assert leaf["pick"].get(root["choice"]) in (None, *group)
+    assert search.propose(1)[0].info["leaf_score"] == max(leaf["score"] for leaf in search.leaves)
+
+
+def test_networks_in_stages_are_refused():
+    with pytest.raises(ArgumentError, match="whose supernet changes while it is trained"):
+        flows.get(SHORT).search(as_factory("p-darts"))
+
+
+def test_equal_batches_give_the_similarity_of_one():
+    search = ended("few-shot?splits=0:2&final_epochs=1&choose=op0&criterion=random", "darts?epochs=1")
+    batch = next(iter(search.problem.batches("train", 0, 0)))
+    made = [similarity(search.network, search.problem, "op1", ("conv3", "conv1", "id"), batch, 0) for _ in range(3)]
+    assert np.abs(Score("op1", ("conv3", "conv1", "id"), 2, made).similarity - made[0]).max() < 1e-12
+    turned = similarity(search.network, search.problem, "op1", ("id", "conv3", "conv1"), batch, 0)
+    assert np.abs(turned[np.ix_([1, 2, 0], [1, 2, 0])] - made[0]).max() < 1e-6
+
+
+def test_leaves_part_the_space_of_nasbench201():
+    space = oche.spaces.get("nasbench201")
+    halves = parts_of(space, flows.FewShot("0:2,1:2", criterion="random", choose=["1<-0", "2<-0"]))
+    assert sorted(space.restrict(part).size for part in halves) == [2500, 3750, 3750, 5625]
+    fifths = parts_of(space, flows.FewShot("0:all", criterion="exhaustive", choose="3<-2"))
+    assert [space.restrict(part).size for part in fifths] == [3125] * 5
+    for part in (halves, fifths):
+        for index in range(0, 15_625, 97):
+            known = space.decisions(space.at(index))
+            assert sum(all(known[key] in labels for key, labels in allowed.items()) for allowed in part) == 1
+
+
+def test_the_rate_of_a_leaf_falls_over_its_own_epochs():
+    search = ended("few-shot?splits=1:2&final_epochs=4&choose=op0&criterion=random", "darts?epochs=4&lr=0.025&lr_min=0.001")
+    inner = search.inner
+    rates = [inner.schedule.lr(step, inner.cost) for step in range(0, 20, 5)]
+    expected = [0.001 + 0.024 * (1 + np.cos(np.pi * epoch / 4)) / 2 for epoch in range(4)]
+    assert rates == pytest.approx(expected) and inner.training.step == 20
+
+
+def test_forbidden_candidates_are_gone_and_the_rest_sums_to_one():
+    search = ended("few-shot?splits=0:all&final_epochs=1&choose=op0&criterion=exhaustive", "darts?epochs=1")
+    leaf = search.leaf(search.leaves[0]["path"])
+    p = {key: leaf.net.policy.probabilities(key) for key in ("op0", "op1")}
+    assert float(p["op0"][0].detach()) == 1.0 and p["op0"].numel() == 1 and float(p["op1"].sum().detach()) == pytest.approx(1)
+    assert sum(w.numel() for w in leaf.net.weights()) < sum(w.numel() for w in ended("joint", "darts?epochs=1").net.weights())
+
+
+def test_an_oracle_says_so():
+    search = flows.FewShot([], select="oracle", benchmark="nasbench201:cifar10:200")
+    assert search.settings["select"] == "oracle" and "benchmark" in flows.text(search)
+    with pytest.raises(ArgumentError, match="no result of a search"):
+        flows.FewShot([], benchmark="nasbench201:cifar10:200")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_search_ends_with_the_same_tree(tmp_path: Path):
+    """Real processes and real kills, one and two workers."""
+    words = [sys.executable, "-m", "oche", "search", "nasbench201", "--channels", "4", "--cells", "1", "--seeds", "2", "--quiet"]
+    words += ["--algorithm", "rsps?n_candidates=4", "--data", "digits[:200]", "--recipe", "epochs=1", "--no-baseline", "--no-random-search"]
+    words += ["--flow", "few-shot?splits=1:2,2:2&criterion=gm&final_epochs=1&batches=2&first=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def command(folder: Path, executor: str) -> list[str]:
+        return [*words, "--executor", executor, "--store", str(folder / "runs.db"), "--out", str(folder / "out")]
+
+    def trees(folder: Path, executor: str) -> list[object]:
+        subprocess.run(command(folder, executor), env=environment, check=True, capture_output=True, timeout=400)
+        made = [Record.from_json(json.loads(line)) for line in (folder / "out" / "records.jsonl").read_text().splitlines()]
+        assert all(len(r.settings["split_tree"]["nodes"]) == 7 for r in made)
+        return [(r.content_hash(), r.settings["split_tree"]) for r in made]
+
+    for name in ("one", "two", "broken"):
+        (tmp_path / name).mkdir()
+    killed = 0
+    for after in (4.0, 6.0, 8.0):
+        words_now = command(tmp_path / "broken", "serial")
+        process = subprocess.Popen(words_now, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        killed += process.wait() == -signal.SIGKILL
+    whole = trees(tmp_path / "one", "serial")
+    assert whole == trees(tmp_path / "two", "processes?workers=2") == trees(tmp_path / "broken", "serial")
+    assert killed

@@ -27,6 +27,7 @@ def run(name: str, code: str = "", timeout: float = 300) -> str:
 
 def test_there_is_a_test_for_every_example():
     assert [p.name for p in EXAMPLES] == [
+        "fair_chance.py",
         "nested_flow.py",
         "own_loop.py",
         "own_network.py",
@@ -35,6 +36,21 @@ def test_there_is_a_test_for_every_example():
         "training_seeds.py",
         "use_the_network.py",
     ]
+
+
+def test_a_fair_chance_prints_both_claims_each_with_its_own_verdict():
+    code = (
+        "import fair_chance as f\n"
+        "whole = f.search\n"
+        "f.search = lambda w, ops, lr, seeds: whole(w, ops, lr, seeds, steps=3)\n"
+        "f.main(6)\n"
+        "print(f.verdict(True, 0.04), f.verdict(False, 0.04), f.verdict(True, 0.05), sep=';')"
+    )
+    *lines, verdicts = run("fair_chance.py", code).splitlines()
+    assert [line.count("; (a) ") + line.count("; (b) ") for line in lines] == [0, 0, 2, 2] * 3
+    assert verdicts == "shown;the opposite is shown;not shown"
+    # Six seeds cannot show a difference of few seeds: the sign test needs all six.
+    assert all("(b) not shown" in line for line in lines if "(b)" in line)
 
 
 def test_own_loop_finds_the_top_of_its_reward():

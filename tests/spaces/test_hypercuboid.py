@@ -16,6 +16,7 @@ from oche.program import DNA
 from oche.spaces.hypercuboid import HyperCuboid, graph
 from oche.spaces.hypercuboid._text import read_path
 from oche.supernets.longest_path import PathRule
+from oche.supernets.widening import narrowed
 
 KEYS = ("block 1 stride 1", "block 1 stride 2", "block 2 stride 1", "block 2 stride 2")
 X = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -196,6 +197,11 @@ def test_uniform_paths_are_uniform_over_paths(space):
 def test_a_mixer_whose_gates_need_every_candidate_is_refused(space):
     with pytest.raises(NotRelaxable, match="BinaryPath"):
         oche.supernet(space, mixer="binary-path")
+
+
+def test_dropping_single_candidates_is_refused(net):
+    with pytest.raises(NotRelaxable, match="level of a chain"):
+        narrowed(net, 4)
 
 
 def test_a_sub_supernet_keeps_weights_and_only_paths_that_are_left(space, net):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from oche.errors import ArgumentError
+from oche.errors import ArgumentError, NotRelaxable
 from oche.seeds import torch_generator
 from oche.supernets.network import Supernet
 from oche.supernets.relaxed import Mixed
@@ -71,10 +71,18 @@ class Widening:
 def narrowed(supernet: Supernet, keep: int) -> dict[str, list[str]]:
     """For each choice of one candidate, the `keep` labels of the largest score, in their order; of equal ones the higher index stays.
 
+    Raises:
+        NotRelaxable: a choice is a level of a chain.
+
     Source: Chen et al. 2019 (P-DARTS): candidates that are never a decision may go like all others.
     """
     kept: dict[str, list[str]] = {}
     for key, row in supernet.policy.rows.items():
+        if row.link is not None:
+            raise NotRelaxable(
+                f"choice {key!r}: got a level of a chain of choices, whose candidates cannot be left out one by one; allowed: choices that "
+                "stand alone; use an algorithm that keeps all candidates to the end, such as 'darts'"
+            )
         if row.kind != "one" or len(row.labels) <= keep:
             continue
         order = _smallest_first(supernet, key)

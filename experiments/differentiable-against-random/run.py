@@ -18,12 +18,13 @@ from typing import Any
 
 import oche
 import oche.driver
+import oche.training
 
 HERE = Path(__file__).parent
 SEEDS = range(5)
 MEMBERS = 8
 SECONDS = 30
-DATA = "cifar10[:1000]"
+SIZES = {"train": 500, "valid": 500, "test": 2000}
 RECIPE = "cifar10-small?epochs=4"
 # Black-box trials train a cell for two epochs on the first half of the images and score it on the second.
 CHILD_RECIPE = "cifar10-small?epochs=2"
@@ -34,7 +35,8 @@ ARMS = {"random": "random", "darts": "darts?arch_lr=0.003", "pc-darts": "pc-dart
 def setting() -> tuple[oche.Space, Any]:
     """The space and the task."""
     space = oche.spaces.get("darts", channels=4, cells=3, ops="s3")
-    return space, oche.tasks.classification(DATA, recipe=RECIPE, search_recipe=CHILD_RECIPE, device="cpu")
+    data = oche.training.data.load("cifar10").split(**SIZES)
+    return space, oche.tasks.classification(data, recipe=RECIPE, search_recipe=CHILD_RECIPE, device="cpu")
 
 
 def search(arm: str, seeds: Sequence[int], out: Path) -> oche.driver.Runs:

@@ -24,12 +24,13 @@ import numpy as np
 
 import oche
 import oche.driver
+import oche.training
 from oche.spaces.darts import EDGES
 
 HERE = Path(__file__).parent
 SEEDS = range(5)
 EPOCHS = 3
-DATA = "cifar10[:1000]"
+SIZES = {"train": 500, "valid": 500, "test": 500}
 # The published search takes 6,860 steps of the logits, this one 33: ten times the published rate, with and without edge weights alike.
 ARMS = {"with": "pc-darts?k=4&arch_lr=0.006", "without": "pc-darts?k=4&arch_lr=0.006&edges=false"}
 DRAWS = 10_000
@@ -38,7 +39,8 @@ DRAWS = 10_000
 def search(arm: str, seeds: Sequence[int], out: Path) -> oche.driver.Runs:
     """Run or resume the searches of an arm; what they find is trained for one epoch only, since it is not compared."""
     space = oche.spaces.get("darts", channels=8, cells=3, ops="s3")
-    task = oche.tasks.classification(DATA, recipe="cifar10-small?epochs=1", device="cpu")
+    data = oche.training.data.load("cifar10").split(**SIZES)
+    task = oche.tasks.classification(data, recipe="cifar10-small?epochs=1", device="cpu")
     budget = oche.Budget(epochs=EPOCHS)
     return oche.search(space, ARMS[arm], task, budget=budget, seeds=list(seeds), store=out / f"{arm}.db", name=f"edges {arm}")
 

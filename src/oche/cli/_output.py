@@ -77,14 +77,16 @@ def telling(name: str, enabled: bool = True) -> Iterator[None]:
         yield
         return
     logger, handler = logging.getLogger(name), _ToStderr(logging.INFO)
-    level = logger.level
+    level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
+    logger.propagate = False  # else the handler of all of oche would print every line once more
     logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
+        logger.propagate = propagate
 
 
 class _ToStderr(logging.Handler):

@@ -37,8 +37,12 @@ class Ranked(Serial):
         """
         assert self._waiting is not None
         ranks.send(("do", cloudpickle.dumps(self._waiting[1])))
-        with ranks.together():
-            ticket, outcome = super().next()
+        try:
+            with ranks.together():
+                ticket, outcome = super().next()
+        except BaseException:  # Ctrl-C in the middle of the work
+            ranks.give_up()
+            raise
         if _apart(outcome):
             ranks.give_up()
             assert outcome.failure is not None

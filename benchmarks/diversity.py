@@ -39,9 +39,9 @@ def repeat(times: int, work: Callable[..., Any], *arguments: Any) -> None:
         work(*arguments)
 
 
-def spread(values: list[float]) -> str:
+def spread(values: list[float], places: int = 1) -> str:
     """Median, least and most."""
-    return f"{statistics.median(values):,.1f} [{min(values):,.1f}, {max(values):,.1f}]"
+    return f"{statistics.median(values):,.{places}f} [{min(values):,.{places}f}, {max(values):,.{places}f}]"
 
 
 def one_at_a_time(env: Any, genomes: np.ndarray) -> None:
@@ -117,6 +117,10 @@ def asks_and_tells(rounds: int, quick: bool) -> None:
         ours.elites.add(genomes, np.zeros(size), ours.elites.grid.cell_index(places))
 
         def our_step(ours: MapElites = ours, rng: np.random.Generator = rng) -> None:
+            n = len(ours.ask_batch())
+            ours.tell_batch(np.full(n, 0.5), rng.random((n, 2)))
+
+        def one_by_one(ours: MapElites = ours, rng: np.random.Generator = rng) -> None:
             asked = ours.ask(batch)
             found = rng.random((len(asked), 2)).tolist()
             ours.tell([(p.id, Feedback(reward=0.5, descriptor=d)) for p, d in zip(asked, found, strict=True)])
@@ -125,12 +129,13 @@ def asks_and_tells(rounds: int, quick: bool) -> None:
             n = len(theirs.ask())
             theirs.tell(np.full(n, 0.5), rng.random((n, 2)))
 
-        rates: dict[str, list[float]] = {"ours": [], "pyribs": []}
+        rates: dict[str, list[float]] = {"ours": [], "ours, a proposal each": [], "pyribs": []}
         for _ in range(rounds):
             rates["ours"].append(rate(steps, repeat, steps, our_step))
+            rates["ours, a proposal each"].append(rate(steps, repeat, steps, one_by_one))
             rates["pyribs"].append(rate(steps, repeat, steps, their_step))
         ratios = [a / b for a, b in zip(rates["ours"], rates["pyribs"], strict=True)]
-        print(f"  {size:,} elites: ours {spread(rates['ours'])}; pyribs {spread(rates['pyribs'])}; ratio {spread(ratios)}")
+        print(f"  {size:,} elites: " + "; ".join(f"{k} {spread(v)}" for k, v in rates.items()) + f"; ours over pyribs {spread(ratios, 2)}")
 
 
 def novelties(rounds: int, quick: bool) -> None:

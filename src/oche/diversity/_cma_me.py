@@ -10,6 +10,7 @@ import numpy as np
 
 from oche.diversity._generational import Batch, Boundary, Generational, Search
 from oche.diversity._grid import EliteGrid, grid_for
+from oche.diversity._results import Results
 from oche.errors import ArgumentError, unknown
 from oche.loop.cma import CMA
 from oche.loop.contracts import Budget
@@ -94,20 +95,16 @@ class CMAME(Generational):
             if self._rounds % _EVERY == 0:
                 yield Boundary(f"round-{self._rounds}")
 
-    def _learn(self, number: int, results: list[Any]) -> None:
+    def _learn(self, number: int, results: Results) -> None:
         distribution = self.distributions[number]
         assert distribution is not None
         improving = self._given["rank"] == "improvement"
         status, gain = self.elites.add_results(results, self.name)
         helped = bool(status.any())
-        keys: list[tuple[int, float]] = []
-        for i, result in enumerate(results):
-            if not result.feedback.ok:
-                keys.append((-1, -math.inf))
-            else:
-                keys.append((int(status[i]), float(gain[i])) if improving else (0, result.feedback.scalar))
-        order = sorted(range(len(keys)), key=lambda i: (-keys[i][0], -keys[i][1]))
-        distribution.update(np.stack([results[i].genome for i in order]))
+        keys = np.where(improving, gain, results.rewards)
+        # Failed ones last; by improvement, new cells come before better elites.
+        order = np.lexsort((-keys, -status if improving else np.zeros(len(keys)), ~results.ok))
+        distribution.update(results.genomes[order])
         if not helped or distribution.exhausted:
             self.distributions[number] = None
 

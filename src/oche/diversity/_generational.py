@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from oche import seeds
+from oche.diversity._results import Result, Results, checked_columns
 from oche.errors import ArgumentError, BudgetError
 from oche.loop.contracts import Budget, Feedback, Proposal
 from oche.loop.threads import limited_threads
@@ -47,16 +48,7 @@ class Boundary:
     name: str
 
 
-@dataclass
-class Result:
-    """What came back for one genome, in standard units, and the number of its proposal."""
-
-    genome: np.ndarray
-    feedback: Feedback
-    number: int = -1
-
-
-Search = Generator[Batch | Boundary, list[Result], None]
+Search = Generator[Batch | Boundary, Results, None]
 
 
 class Generational:
@@ -110,6 +102,7 @@ class Generational:
         low, high = np.array([p.lo for p in space.points], float), np.array([p.hi for p in space.points], float)
         # Standard units: [-5, 5] is the whole range of every gene.
         self._middle, self._scale, self._low, self._high = (low + high) / 2, (high - low) / 10, low, high
+        self._plain = bool((low == -5).all() and (high == 5).all())
         self._budget = budget
         self._clear()
         self._begin(budget)
@@ -118,11 +111,13 @@ class Generational:
 
     def _clear(self) -> None:
         self._asked = 0
-        self._queue: list[tuple[int, np.ndarray]] = []
+        # The current batch: its genomes, the number of its first proposal, and which proposals are not asked, not told, and told.
+        self._genomes, self._first = np.empty((0, 0)), 0
+        self._parents: np.ndarray | None = None
         self._info: Mapping[str, Any] = {}
-        self._parents: dict[int, int] = {}
-        self._open: dict[int, np.ndarray] = {}
-        self._done: dict[int, Result] = {}
+        self._queue: list[int] = []
+        self._open: set[int] = set()
+        self._done: dict[int, Feedback] = {}
         self._started = self._over = False
         self._root, self._draws = 0, dict[str, int]()
         self._journal: list[list[Any]] = []
@@ -130,28 +125,49 @@ class Generational:
 
     def ask(self, n: int) -> list[Proposal]:
         """At most `n` genomes of the current batch; none while its results are awaited."""
+        self._advance()
+        taken = self._queue[:n]
+        del self._queue[:n]
+        if not taken:
+            return []
+        fingerprint, values = self._space.fingerprint, self._values(taken[0], len(taken)).tolist()
+        return [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, self._info_of(i)) for i, v in zip(taken, values, strict=True)]
+
+    def ask_batch(self) -> np.ndarray:
+        """All genomes of the next batch as one array `(n, genes)`, for your own loop around a batched simulator; then `tell_batch`.
+
+        Raises:
+            ArgumentError: the batch before it was not told.
+        """
+        self._advance()
+        if not self._over and len(self._queue) != len(self._genomes):
+            raise ArgumentError("ask batch: got a batch that is partly out; allowed: tell it first")
+        if self._over:
+            return np.empty((0, self.dimension))
+        self._queue = []
+        return self._values(self._first, len(self._genomes))
+
+    def _advance(self) -> None:
+        """Run the search to its next batch, if the last one was told."""
         while not self._queue and not self._open and not self._over:
             root = int(self._rng.integers(2**62))
             self._journal.append(["go", root])
             self._go(root, None)
-        made = []
-        fingerprint, taken = self._space.fingerprint, self._queue[:n]
-        if taken:
-            genomes = np.stack([genome for _, genome in taken])
-            values = np.clip(self._middle + genomes * self._scale, self._low, self._high).tolist()
-            made = [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, self._info_of(i)) for (i, _), v in zip(taken, values, strict=True)]
-        del self._queue[:n]
-        if made:
+        if self._queue and self._after is None:
             # The root of what follows the batch; only the first draw of a batch counts.
-            after = int(self._rng.integers(2**62))
-            if self._after is None:
-                self._after = after
-        return made
+            self._after = int(self._rng.integers(2**62))
+
+    def _values(self, first: int, n: int) -> np.ndarray:
+        """Genomes of the batch in the units of the space."""
+        at = first - self._first
+        if self._plain:
+            return self._genomes[at : at + n].copy()
+        return np.clip(self._middle + self._genomes[at : at + n] * self._scale, self._low, self._high)
 
     _after: int | None = None
 
     def _info_of(self, number: int) -> dict[str, Any]:
-        parent = self._parents.get(number, -1)
+        parent = -1 if self._parents is None else int(self._parents[number - self._first])
         return {**self._info, "parent": parent} if parent >= 0 else dict(self._info)
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
@@ -162,20 +178,45 @@ class Generational:
         """
         self.boundary = None
         for number, feedback in results:
-            genome = self._open.pop(number, None)
-            if genome is None:
+            if number not in self._open:
                 raise ArgumentError(f"tell: got proposal {number}; allowed: one that was asked and not told yet")
-            self._done[number] = Result(genome, feedback, number)
+            self._open.remove(number)
+            self._done[number] = feedback
         if self._queue or self._open or not self._done:
             return
-        batch = [self._done[i] for i in sorted(self._done)]
+        told = [self._done[i] for i in sorted(self._done)]
         self._done = {}
+        self._told(Results(self._genomes, self._numbers(), told))
+
+    def tell_batch(self, rewards: Any, descriptors: Any = None, observations: Any = None, zones: Any = None) -> None:
+        """What came back for the batch of `ask_batch`.
+
+        Args:
+            rewards: `(n,)`; NaN where an evaluation failed.
+            descriptors: `(n, numbers)`, for algorithms that are given them.
+            observations: `(n, frames, channels, height, width)`, for those that learn from pictures.
+            zones: Names of the reward zones, None for none.
+
+        Raises:
+            ArgumentError: no batch was asked, or another length.
+        """
+        if self._queue or self._done or not self._open:
+            raise ArgumentError("tell batch: got results without a whole batch; allowed: one call after each ask_batch")
+        columns = checked_columns(len(self._genomes), rewards, descriptors, observations, zones)
+        self.boundary = None
+        self._open = set()
+        self._told(Results(self._genomes, self._numbers(), columns))
+
+    def _numbers(self) -> np.ndarray:
+        return np.arange(self._first, self._first + len(self._genomes))
+
+    def _told(self, batch: Results) -> None:
         assert self._after is not None
         root, self._after = self._after, None
         self._journal.append(["results", root, batch])
         self._go(root, batch)
 
-    def _go(self, root: int, results: list[Result] | None) -> None:
+    def _go(self, root: int, results: Results | None) -> None:
         """Run the search up to its next batch or boundary."""
         self._root, self._draws = root, {}
         with limited_threads(1) if self.multiplies else nullcontext():
@@ -192,13 +233,12 @@ class Generational:
             self.boundary = found.name
             self._base, self._journal = self._pack(), []
             return
-        genomes = np.clip(np.round(found.genomes, _DECIMALS), -5, 5)
+        self._genomes, self._first = np.clip(np.round(found.genomes, _DECIMALS), -5, 5), self._asked
         self._info = found.info
-        parents = found.parents if found.parents is not None else ()
-        self._parents = {self._asked + i: int(p) for i, p in enumerate(parents)}
-        self._queue = [(self._asked + i, g) for i, g in enumerate(genomes)]
-        self._open = dict(self._queue)
-        self._asked += len(genomes)
+        self._parents = None if found.parents is None else np.asarray(found.parents)
+        self._asked += len(self._genomes)
+        self._queue = list(range(self._first, self._asked))
+        self._open = set(self._queue)
 
     def _generator(self, component: str) -> np.random.Generator:
         """The generator of a component for its next use."""
@@ -230,9 +270,9 @@ class Generational:
             "first": self._asked - self._batch_size(),
             "base": _json(self._base),
             "journal": journal,
-            "queued": [i for i, _ in self._queue],
+            "queued": list(self._queue),
             "open": open_now,
-            "done": [[i, _result_json(r)] for i, r in sorted(self._done.items())],
+            "done": [[i, _result_json(Result(self._genomes[i - self._first], f, i))] for i, f in sorted(self._done.items())],
             "after": self._after,
         }
 
@@ -248,14 +288,16 @@ class Generational:
                 self._journal.append(list(entry))
                 self._go(entry[1], None)
             else:
-                batch = [_result(r) for r in entry[2]]
-                self._open, self._queue = {}, []
+                told = [_result(r) for r in entry[2]]
+                numbers = np.array([r.number for r in told])
+                batch = Results(np.stack([r.genome for r in told]), numbers, [r.feedback for r in told])
+                self._open, self._queue = set(), []
                 self._journal.append(["results", entry[1], batch])
                 self._go(entry[1], batch)
-        self._done = {int(i): _result(r) for i, r in state["done"]}
+        self._done = {int(i): _result(r).feedback for i, r in state["done"]}
         queued, still = set(state["queued"]), set(state["open"])
-        self._queue = [(i, g) for i, g in self._queue if i in queued]
-        self._open = {i: g for i, g in self._open.items() if i in still}
+        self._queue = [i for i in self._queue if i in queued]
+        self._open &= still
         self._after = state["after"]
         self.boundary = None
 

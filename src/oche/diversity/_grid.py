@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from oche.diversity._generational import Result
+from oche.diversity._results import Results
 from oche.diversity._rollout import Grid
 from oche.errors import ArgumentError
 from oche.program import Space
@@ -75,7 +75,9 @@ class EliteGrid:
             first = np.sort(np.unique(where[left], return_index=True)[1])
             rows = left[first]
             self._add_round(found, reward, where, number, rows, status, gain)
-            left = np.delete(left, first)
+            waiting = np.ones(len(left), dtype=bool)
+            waiting[first] = False
+            left = left[waiting]
         return status, gain
 
     def _add_round(
@@ -115,32 +117,21 @@ class EliteGrid:
                 grown[: self._used] = old
             setattr(self, name, grown)
 
-    def add_results(self, results: Sequence[Result], algorithm: str) -> tuple[np.ndarray, np.ndarray]:
+    def add_results(self, results: Results, algorithm: str) -> tuple[np.ndarray, np.ndarray]:
         """Offer what came back for a batch; see `add`. Failed ones are not offered.
 
         Raises:
             ArgumentError: one has no descriptor, or one outside the grid.
         """
-        ok = [r.feedback.ok for r in results]
-        rewards = [r.feedback.scalar if good else 0.0 for r, good in zip(results, ok, strict=True)]
-        cells = np.where(ok, self._cells_of(results, algorithm), -1)
-        return self.add(np.stack([r.genome for r in results]), rewards, cells, [r.number for r in results])
-
-    def _cells_of(self, results: Sequence[Result], algorithm: str) -> np.ndarray:
-        found = [r.feedback.descriptor if r.feedback.ok else (self.grid.low, self.grid.low) for r in results]
-        for one in found:
-            if one is None or len(one) != 2:
-                raise ArgumentError(
-                    f"algorithm {algorithm!r}: got descriptor {one!r}; allowed: two numbers; use a task that gives descriptors"
-                )
-        cells = self.grid.cell_index(found)
+        places = results.pairs(algorithm, missing=self.grid.low)
+        cells = self.grid.cell_index(places)
         if (outside := np.flatnonzero(cells < 0)).size:
-            low, high, one = self.grid.low, self.grid.high, found[int(outside[0])]
+            low, high, one = self.grid.low, self.grid.high, places[outside[0]].tolist()
             raise ArgumentError(
-                f"algorithm {algorithm!r}: got descriptor {list(one or ())} outside its grid; allowed: [{low:g}, {high:g}] on both axes; "
+                f"algorithm {algorithm!r}: got descriptor {one} outside its grid; allowed: [{low:g}, {high:g}] on both axes; "
                 f"make the grid wider, '{algorithm}?low=...&high=...'"
             )
-        return cells
+        return self.add(results.genomes, results.rewards, np.where(results.ok, cells, -1), results.numbers)
 
     def state(self) -> dict[str, Any]:
         """Arrays, copied."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from oche.diversity._emitters import Emitter, check_kinds
 from oche.diversity._exploitation import Exploitation
-from oche.diversity._generational import Batch, Boundary, Result, Search, population_for
+from oche.diversity._generational import Batch, Boundary, Search, population_for
 from oche.diversity._members import Members
 from oche.diversity._novelty import local_competition, novelty
+from oche.diversity._results import Result, Results
 from oche.diversity._schedulers import scheduler as make_scheduler
 from oche.diversity._selection import SELECTIONS, best_by, best_by_fronts, selection_rule
 from oche.errors import ArgumentError, unknown
@@ -248,7 +249,7 @@ class Stax(Exploitation):
 
     # -- descriptors ------------------------------------------------------------------------------------------------------------
 
-    def _take(self, results: list[Result]) -> list[int]:
+    def _take(self, results: Results) -> list[int]:
         """Put evaluated policies into the table, described; failed ones are left out."""
         done = [r for r in results if r.feedback.ok]
         if not done:

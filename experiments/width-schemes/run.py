@@ -69,7 +69,7 @@ def run(part: str, store: Path, out: Path, only: str | None) -> None:
             rows.append(
                 {
                     "seed": record.search_seed, "arch": record.arch, "status": record.status, "passes": cost.get("passes"),
-                    "cpu_seconds": cost.get("cpu_seconds"), **{k: round(v, 4) for k, v in record.metrics.items()},
+                    "cpu_seconds": cost.get("cpu_seconds"), "params": record.params, **{k: round(v, 4) for k, v in record.metrics.items()},
                 }
             )  # fmt: skip
         write_text(out / f"{part}-{name.replace(' ', '-')}.json", json.dumps(rows, indent=1) + "\n")

@@ -10,6 +10,7 @@ from oche.loop.registry import Registry
 registry = Registry("algorithm", "oche.algorithms")
 registry.register("random", "oche.algorithms.random:Random", "independent random points")
 registry.register("sweep", "oche.algorithms.sweep:Sweep", "every point once, in canonical order")
+registry.register("uniform-width", "oche.algorithms.uniform_share:UniformShare", "every choice at the same share of its candidates")
 registry.register(
     "regularized-evolution",
     "oche.algorithms.regularized_evolution:RegularizedEvolution",
@@ -93,6 +94,8 @@ registry.register("drnas", "oche.algorithms.weight_sharing_stages:drnas", "Diric
 registry.register("darts-pt", "oche.algorithms.weight_sharing_stages:darts_pt", "DARTS; candidates are kept whose removal costs most")
 registry.register("ofa", "oche.algorithms.weight_sharing_stages:ofa", "largest network first, then all kernels, depths and widths")
 registry.register("sandwich", "oche.algorithms.weight_sharing_stages:sandwich", "largest, smallest and random paths in every step")
+registry.register("slimming", "oche.algorithms.slimming:slimming", "widths: the widest network, trained; small scales of norms go")
+registry.register("l1-pruning", "oche.algorithms.slimming:l1_pruning", "widths: the widest network, trained; small filters go")
 registry.register("one-shot", "oche.algorithms.weight_sharing:one_shot", "supernet with any mixer, scheme and weighting")
 
 
@@ -133,7 +136,9 @@ __getattr__, __dir__, _lazy_names = attach(
         "Stage": "oche.algorithms.staged:Stage",
         "Staged": "oche.algorithms.staged:Staged",
         "SuccessiveHalving": "oche.algorithms.successive_halving:SuccessiveHalving",
+        "Slimming": "oche.algorithms.slimming:Slimming",
         "Sweep": "oche.algorithms.sweep:Sweep",
+        "UniformShare": "oche.algorithms.uniform_share:UniformShare",
         "crowding_distance": "oche._pareto:crowding_distance",
         "export_studies": "oche.algorithms.optuna_studies:export_studies",
         "guards": "oche.algorithms.guards",

@@ -25,6 +25,9 @@ registry.register("skip-dropout", "oche.mixers.skip_dropout:SkipDropout", "anoth
 registry.register("elastic-path", "oche.mixers.elastic_path:ElasticPath", "random paths among the largest candidates, with a teacher (OFA)")
 registry.register("sandwich", "oche.mixers.sandwich:Sandwich", "the largest, the smallest and random paths (BigNAS)")
 registry.register("by-phase", "oche.mixers.by_phase:ByPhase", "one mixer for weight steps, another for arch steps (SETN)")
+registry.register("widest", "oche.mixers.widest:Widest", "always the largest candidate: what is pruned afterwards")
+registry.register("channel-scores", "oche.mixers.channel_scores:ChannelScores", "widths: a score for each step of channels, shrunk to zero")
+registry.register("interpolation", "oche.mixers.interpolation:Interpolation", "widths: two sampled ones, interpolated over channels (TAS)")
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -32,12 +35,14 @@ __getattr__, __dir__, __all__ = attach(
         "AuxiliarySkip": "oche.mixers.auxiliary_skip:AuxiliarySkip",
         "BinaryPath": "oche.mixers.binary_path:BinaryPath",
         "ByPhase": "oche.mixers.by_phase:ByPhase",
+        "ChannelScores": "oche.mixers.channel_scores:ChannelScores",
         "Dirichlet": "oche.mixers.dirichlet:Dirichlet",
         "ElasticPath": "oche.mixers.elastic_path:ElasticPath",
         "Entangled": "oche.mixers.entangled:Entangled",
         "FairPath": "oche.mixers.fair_path:FairPath",
         "GumbelHard": "oche.mixers.gumbel_hard:GumbelHard",
         "GumbelSoftmax": "oche.mixers.gumbel_softmax:GumbelSoftmax",
+        "Interpolation": "oche.mixers.interpolation:Interpolation",
         "PartialChannels": "oche.mixers.partial_channels:PartialChannels",
         "ReinMax": "oche.mixers.reinmax:ReinMax",
         "SampledPath": "oche.mixers.sampled_path:SampledPath",
@@ -45,6 +50,7 @@ __getattr__, __dir__, __all__ = attach(
         "Sigmoid": "oche.mixers.sigmoid:Sigmoid",
         "SkipDropout": "oche.mixers.skip_dropout:SkipDropout",
         "Softmax": "oche.mixers.softmax:Softmax",
+        "Widest": "oche.mixers.widest:Widest",
         "UniformPath": "oche.mixers.uniform_path:UniformPath",
     },
 )

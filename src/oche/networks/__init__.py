@@ -5,6 +5,7 @@ from oche._lazy import attach
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
+        "ChannelSelect": "oche.networks._channel_select:ChannelSelect",
         "NASBENCH201_OPS": "oche.networks._ops:NASBENCH201_OPS",
         "AvgPool": "oche.networks._ops:AvgPool",
         "Classifier": "oche.networks._skeleton:Classifier",

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = attach(
         "network": "oche.spaces._registry:network",
         "networks": "oche.spaces._registry:networks",
         "size": "oche.spaces.size",
+        "prunable": "oche.spaces.prunable",
         "registry": "oche.spaces._registry:registry",
         "table": "oche.spaces._registry:table",
         "tables": "oche.spaces._registry:tables",

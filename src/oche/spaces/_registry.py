@@ -43,6 +43,13 @@ registry.register("ofa", "oche.spaces.mobilenetv3.network:space", "MobileNetV3 o
 
 registry.register("size", "oche.spaces.size._network:space", "five widths of eight values, 32,768 points: the size space of NATS-Bench")
 
+registry.register(
+    "preresnet", "oche.spaces.prunable._networks:preresnet", "PreResNet-164 and others of depth 9 n + 2: a width for each norm"
+)
+registry.register("resnet18", "oche.spaces.prunable._networks:resnet18", "ResNet-18: a width inside of each of eight blocks")
+registry.register("mobilenetv2", "oche.spaces.prunable._networks:mobilenetv2", "MobileNetV2: widths of 20 groups of tied channels")
+registry.register("vgg16", "oche.spaces.prunable._networks:vgg16", "VGG-16 with norms: a width for each of 13 convolutions")
+
 #: Builders of a network from its architecture in text form.
 networks = Registry("network", "oche.networks")
 networks.register("nasbench101", "oche.spaces.nasbench101.network:network", "from a cell as JSON of matrix and ops")

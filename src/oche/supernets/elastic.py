@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oche.errors import NotRelaxable
 from oche.networks._elastic import ElasticRule, elastic_layers, elastic_rule
@@ -41,6 +42,8 @@ class Plan:
         sizes: Axis by attribute, of those attributes that are elastic.
         tensors: Axis of each dimension, of those tensors that are elastic.
         runtime: Shared with the supernet.
+        blends: What the layer does with two interpolated widths: blend them, leave that to a norm of the same width, or (None) mask them,
+            because its width is a sum.
     """
 
     rule: ElasticRule
@@ -48,6 +51,7 @@ class Plan:
     sizes: dict[str, str]
     tensors: dict[str, tuple[str | None, ...]]
     runtime: Runtime
+    blends: bool | None = None
 
 
 class ElasticLayer(nn.Module):
@@ -64,6 +68,8 @@ class ElasticLayer(nn.Module):
         mixed = out in shares and any(share.mask is not None and share.mask.dim() for share in shares[out])
         if plan.rule.normalizes and mixed:
             return self._at_each_width(inputs[0], plan)
+        if mixed and plan.blends is not None and _interpolated(plan):
+            return self._interpolate(inputs, named, shares, plan)
         if "in" in shares and any(share.mask is not None and share.mask.dim() for share in shares["in"]):
             support = _multiplier(shares["in"], inputs[0]) > 0
             inputs = (inputs[0] * _along(support, inputs[0], plan.rule.channel_dim), *inputs[1:])
@@ -71,6 +77,25 @@ class ElasticLayer(nn.Module):
         if out in shares and any(share.mask is not None for share in shares[out]):
             output = output * _along(_multiplier(shares[out], output), output, plan.rule.channel_dim)
         return output
+
+    def _interpolate(self, inputs: Any, named: Any, shares: Mapping[str, Any], plan: Plan) -> Tensor:
+        """Two widths at once: run at the larger one, and blended by means over neighboring channels where the plan says so."""
+        axis = plan.rule.output
+        assert axis is not None
+        width, dim = plan.axes[axis], plan.rule.channel_dim
+        whole = width.table()
+        gate = plan.runtime.current(whole.slot).gate(whole.slot)
+        active = list(indices(gate, len(whole.sizes)))
+        largest = max(whole.sizes[i] for i in active)
+        output = self._at({a: [s.size for s in found] for a, found in shares.items()}, plan, *inputs, **named)
+        assert gate.weights is not None
+        if not plan.blends:
+            support = (torch.arange(output.shape[dim], device=output.device) < largest).to(output)
+            return output * _along(support, output, dim)
+        blended: Any = sum(gate.weights[i] * resampled(output.narrow(dim, 0, whole.sizes[i]), largest, dim) for i in active)
+        rest = list(output.shape)
+        rest[dim] -= largest
+        return torch.cat([blended, blended.new_zeros(rest)], dim)
 
     def _at(self, sizes: Mapping[str, Sequence[int]], plan: Plan, *inputs: Any, **named: Any) -> Any:
         if all(sum(found) == int(plan.axes[axis]) for axis, found in sizes.items()):
@@ -152,6 +177,7 @@ def make_elastic(network: nn.Module, runtime: Runtime) -> set[str]:
             _check_container(module, path, found)
         elif rule.tensors:
             reached |= _convert(module, path, found, rule, runtime)
+    _plan_blends(network)
     for module in network.modules() if reached else ():
         if isinstance(module, Mixed):
             module.even = not any(isinstance(inner, ElasticLayer) for inner in module.modules())
@@ -175,6 +201,41 @@ def axes_of(layer: ElasticLayer) -> Iterator[tuple[Block, Tensor, int, int, str,
             for block in plan.axes[axis].blocks if axis in plan.axes else ():
                 yield block, tensor, dim, offset, axis or "", int(bound)  # type: ignore[misc]
                 offset += block.largest
+
+
+def _plan_blends(network: nn.Module) -> None:
+    """Who blends interpolated widths: norms, and layers whose width no norm has."""
+    layers = [layer for _, layer in elastic_layers_of(network)]
+    plans: list[Plan] = [layer.__dict__[_MARK] for layer in layers]
+    outs = [plan.axes.get(plan.rule.output or "") for plan in plans]
+    normed = {out.blocks for layer, out in zip(layers, outs, strict=True) if out is not None and isinstance(layer, _BatchNorm)}
+    for layer, plan, out in zip(layers, plans, outs, strict=True):
+        if out is not None and len(out.blocks) == 1:
+            plan.blends = isinstance(layer, _BatchNorm) or out.blocks not in normed
+
+
+def _interpolated(plan: Plan) -> bool:
+    width = plan.axes[plan.rule.output or ""]
+    drawn = plan.runtime.current(width.table().slot)
+    return set(width.keys) <= drawn.extra.get("interpolated", set())
+
+
+def resampled(x: Tensor, size: int, dim: int = 1) -> Tensor:
+    """Channels in another number, each the mean of those inputs that it covers.
+
+    Example:
+        >>> resampled(torch.arange(1.0, 9.0)[None], 3).tolist()
+        [[2.0, 4.5, 7.0]]
+    """
+    n = x.shape[dim]
+    if n == size:
+        return x
+    out = torch.arange(size, device=x.device)[:, None]
+    first, last = out * n // size, -(-(out + 1) * n // size)
+    places = torch.arange(n, device=x.device)
+    covered = ((places >= first) & (places < last)).to(x.dtype)
+    matrix = covered / covered.sum(1, keepdim=True)
+    return torch.movedim(torch.tensordot(x, matrix, dims=([dim], [1])), -1, dim)
 
 
 @dataclass(frozen=True)

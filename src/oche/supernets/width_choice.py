@@ -18,11 +18,11 @@ def elastic_width(widths: Sequence[int] | Mapping[str, int], name: str | None = 
     """Choose a number of channels; in a supernet all of them share the weights of the largest.
 
     Args:
-        widths: Numbers of channels that differ, the smallest first, or by label.
+        widths: Numbers of channels that differ, the smallest first; or by label, where several may be equal.
         name: Key of the decision, as in `oche.oneof`. Equal names are one decision: that is how axes are tied.
 
     Returns:
-        A whole number: what the present search says, or the first width outside of any. Which choices the program makes must not depend
+        A whole number: what the present search says, or the largest width outside of any. Which choices the program makes must not depend
         on it.
 
     Raises:
@@ -39,14 +39,20 @@ class WidthChoice(OneOf):
     """
 
     def __init__(self, widths: Sequence[int] | Mapping[str, int], name: str | None = None) -> None:
-        found = dict(widths) if isinstance(widths, Mapping) else {str(width): width for width in widths}
-        sizes = list(found.values())
+        labeled = isinstance(widths, Mapping)
+        found = dict(widths) if labeled else {str(width): width for width in widths}
+        sizes = list(found.values()) if labeled else list(widths)
         whole = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes)
-        if not sizes or not whole or sizes != sorted(set(sizes)) or (not isinstance(widths, Mapping) and len(widths) != len(found)):
-            given = list(found.values()) if isinstance(widths, Mapping) else list(widths)
-            raise ArgumentError(f"width {name!r}: got {given}; allowed: whole numbers above 0, each larger than the one before")
+        if not sizes or not whole or sizes != sorted(sizes) or (not labeled and len(set(sizes)) < len(sizes)):
+            raise ArgumentError(f"width {name!r}: got {sizes}; allowed: whole numbers above 0, each larger than the one before")
         super().__init__(name, found)
 
+    @property
+    def default(self) -> str:
+        """The largest width: what nobody searches is whole."""
+        return self.labels[-1]
+
     def collect(self, collector: Collect, site: Site, plain: bool) -> Any:
-        """One pick, and the first width for an undecided program."""
-        return super().collect(collector, site, False)
+        """One pick, and the largest width for an undecided program."""
+        decisions, _ = super().collect(collector, site, False)
+        return decisions, self.candidates[self.default]

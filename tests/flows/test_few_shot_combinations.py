@@ -129,6 +129,18 @@ def test_an_oracle_needs_a_benchmark_and_names_it():
         Oracle("nasbench201", Space(Net))
 
 
+def test_an_oracle_stands_beside_the_best_of_as_many_random_cells(oche_data):
+    space, table = oche.spaces.get("nasbench201"), oche.spaces.table("nasbench201")
+    oracle, known = Oracle("nasbench201:cifar10:200", space), {"dataset": "cifar10", "epochs": 200, "split": "test"}
+    cell = space.decisions(space.at(7))
+    assert oracle.value(cell) == table.query(space.root.program.architecture(cell), **known)
+    said = oracle.summary([90.0, 92.0, 94.0, 88.0])
+    assert (said["words"], said["best"], said["mean"]) == ("oracle over 4 leaves", 94.0, 91.0)
+    assert oracle.summary([90.0])["random_best"] == pytest.approx(table.mean(**known))
+    drawn = np.random.default_rng(0).choice(table.values(**known), (4000, 4))
+    assert said["random_best"] == pytest.approx(drawn.max(1).mean(), abs=0.2)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_search_ends_with_the_same_tree(tmp_path: Path):

@@ -27,7 +27,7 @@ def test_members_are_scored_by_their_leaves_and_trained_alone():
     assert found.result == again or found.result.to_json() == again.to_json()
     assert found.settings["epochs"] >= 3 and flow.split("?")[0] in found.settings["algorithm"]
     page = judge.study_page(found.to_json())
-    assert "Scores against the truth" in page and "true top 50 %" in page
+    assert "Scores against the truth" in page and "true top 50" in page
 
 
 def test_an_algorithm_without_a_supernet_is_refused():

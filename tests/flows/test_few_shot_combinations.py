@@ -17,6 +17,7 @@ from torch import nn
 import oche
 from oche import flows
 from oche.errors import ArgumentError
+from oche.flows._few_shot_leaves import Oracle
 from oche.flows._few_shot_points import parts_of
 from oche.flows._matching import Score, similarity
 from oche.loop.workbench import as_factory
@@ -92,9 +93,9 @@ def test_equal_batches_give_the_similarity_of_one():
 
 def test_leaves_part_the_space_of_nasbench201():
     space = oche.spaces.get("nasbench201")
-    halves = parts_of(space, flows.FewShot("0:2,1:2", criterion="random", choose=["1<-0", "2<-0"]))
+    halves = parts_of(space, flows.FewShot("0:2,1:2", criterion="random", choose=["edge 1<-0", "edge 2<-0"]))
     assert sorted(space.restrict(part).size for part in halves) == [2500, 3750, 3750, 5625]
-    fifths = parts_of(space, flows.FewShot("0:all", criterion="exhaustive", choose="3<-2"))
+    fifths = parts_of(space, flows.FewShot("0:all", criterion="exhaustive", choose="edge 3<-2"))
     assert [space.restrict(part).size for part in fifths] == [3125] * 5
     for part in (halves, fifths):
         for index in range(0, 15_625, 97):
@@ -118,11 +119,26 @@ def test_forbidden_candidates_are_gone_and_the_rest_sums_to_one():
     assert sum(w.numel() for w in leaf.net.weights()) < sum(w.numel() for w in ended("joint", "darts?epochs=1").net.weights())
 
 
-def test_an_oracle_says_so():
-    search = flows.FewShot([], select="oracle", benchmark="nasbench201:cifar10:200")
-    assert search.settings["select"] == "oracle" and "benchmark" in flows.text(search)
-    with pytest.raises(ArgumentError, match="no result of a search"):
-        flows.FewShot([], benchmark="nasbench201:cifar10:200")
+def test_an_oracle_needs_a_benchmark_and_names_it():
+    flow = flows.FewShot([], select="oracle", benchmark="nasbench201:cifar10:200")
+    assert "benchmark=nasbench201:cifar10:200" in flows.text(flow) and "select=oracle" in flows.text(flow)
+    for settings in ({"benchmark": "nasbench201:cifar10:200"}, {"select": "oracle"}):
+        with pytest.raises(ArgumentError, match="no result of a search"):
+            flows.FewShot([], **settings)
+    with pytest.raises(ArgumentError, match="benchmark: got 'nasbench201'; allowed: table:dataset:epochs"):
+        Oracle("nasbench201", Space(Net))
+
+
+def test_an_oracle_stands_beside_the_best_of_as_many_random_cells(oche_data):
+    space, table = oche.spaces.get("nasbench201"), oche.spaces.table("nasbench201")
+    oracle, known = Oracle("nasbench201:cifar10:200", space), {"dataset": "cifar10", "epochs": 200, "split": "test"}
+    cell = space.decisions(space.at(7))
+    assert oracle.value(cell) == table.query(space.root.program.architecture(cell), **known)
+    said = oracle.summary([90.0, 92.0, 94.0, 88.0])
+    assert (said["words"], said["best"], said["mean"]) == ("oracle over 4 leaves", 94.0, 91.0)
+    assert oracle.summary([90.0])["random_best"] == pytest.approx(table.mean(**known))
+    drawn = np.random.default_rng(0).choice(table.values(**known), (4000, 4))
+    assert said["random_best"] == pytest.approx(drawn.max(1).mean(), abs=0.2)
 
 
 @pytest.mark.slow

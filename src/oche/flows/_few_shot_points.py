@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oche.errors import ArgumentError, BudgetError
+from oche.errors import ArgumentError, BudgetError, unknown
 from oche.flows._few_shot import ALL
 from oche.flows._part import Part
 from oche.flows._stages import Stages
@@ -65,7 +65,14 @@ class FewShotPoints(Stages):
 
 
 def parts_of(space: Space, flow: Any) -> list[dict[str, list[str]]]:
-    """What each part allows, by key; every point of the space is in exactly one."""
+    """What each part allows, by key; every point of the space is in exactly one.
+
+    Raises:
+        UnknownNameError: the flow names a choice that the space does not have.
+    """
+    for key in flow.choose if isinstance(flow.choose, list) else ():
+        if key not in space.keys:
+            raise unknown("choice", key, space.keys)
     nodes: list[dict[str, list[str]]] = [{}]
     for level, (_, groups) in enumerate(flow.splits):
         after: list[dict[str, list[str]]] = []

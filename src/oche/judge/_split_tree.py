@@ -176,7 +176,8 @@ def _name(step: str) -> str:
 
 def _about(node: TreeNode, taken: bool) -> str:
     found = node.found
-    cost = f"{found.get('epochs', 0):g} epochs"
+    epochs = found.get("epochs", 0)
+    cost = f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
     if node.last:
         points = f"{found['size']:,} points"
         return f"{'taken, ' if taken else ''}score {_score(found['score'])} · {points} · {cost}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+
+from oche.cli import main
 
 SMALL = ("--data", "digits[:120]", "--recipe", "epochs=1", "--budget", "epochs=1")
 
@@ -34,12 +37,16 @@ def test_a_cuboid_is_searched_to_a_verdict_against_random_and_the_hand_made_path
         ("darts", ("--algorithm", "one-shot?power=2"), "algorithm", "one-shot?power=2"),
     ],
 )
-def test_each_part_is_switched_alone(oche, program, words, where, wanted):
+def test_each_part_is_switched_alone(capsys, program, words, where, wanted):
+    def described(*words: str) -> dict[str, Any]:
+        with pytest.raises(SystemExit) as end:
+            main(["search", *words, *plain])
+        assert end.value.code in (0, None)
+        return json.loads(capsys.readouterr().out)
+
     plain = ("--channels", "4", "--cells", "3", "--data", "digits", "--dry-run", "--json")
     algorithm = () if {"--weighting", "--algorithm"} & set(words) else ("--algorithm", "one-shot")
-    base, found = (
-        json.loads(oche("search", *w, *plain).stdout) for w in (("darts", "--algorithm", "one-shot"), (program, *algorithm, *words))
-    )
+    base, found = described("darts", "--algorithm", "one-shot"), described(program, *algorithm, *words)
     if where == "recipe":
         base, found = base["task"], found["task"]
         assert {k: v for k, v in found["recipe"].items() if base["recipe"].get(k) != v} == wanted

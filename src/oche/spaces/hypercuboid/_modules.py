@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from oche.supernets.chains import placed
@@ -101,7 +102,7 @@ class Mixture(Relaxed):
         for step in self.steps:
             states = self._step(step, drawn, states)
         outputs = [self._module(self.sinks[state])(h) for state, h in states.items()]
-        return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0])
+        return outputs[0] if len(outputs) == 1 else torch.stack(outputs).sum(0)
 
     def _step(self, step: Step, drawn: Any, states: Mapping[str, Tensor]) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}

@@ -38,13 +38,18 @@ def read_path(text: str) -> tuple[list[str], dict[str, str]]:
     example = "allowed: Path(states=[4, 8], steps=['4->8 sep_conv_3x3', ...], levels=['block 1 stride 1', ...])"
     head, _, rest = text.strip().partition("], steps=")
     steps, _, levels = rest.removesuffix(")").partition(", levels=")
-    try:
-        made, named = ast.literal_eval(steps), ast.literal_eval(levels)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        made, named = None, None
-    whole = isinstance(made, list) and isinstance(named, list) and len(made) == len(named) > 0
-    if not head.startswith("Path(states=[") or not whole or not all(isinstance(one, str) and "->" in one for one in made):
+    made, named = _texts(steps), _texts(levels)
+    if not head.startswith("Path(states=[") or not made or len(made) != len(named) or not all("->" in step for step in made):
         raise ArgumentError(f"path: got {text[:80]!r}; {example}")
     states = head.removeprefix("Path(states=[").split(", ")
     decisions = {level: step if i == 0 else step.partition("->")[2] for i, (level, step) in enumerate(zip(named, made, strict=True))}
     return states, decisions
+
+
+def _texts(text: str) -> list[str]:
+    """A list of texts that is written out; nothing if it is none."""
+    try:
+        found: object = ast.literal_eval(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [str(one) for one in found] if isinstance(found, list) else []

@@ -81,7 +81,7 @@ def test_grids_refuse_before_anything_is_trained():
     with pytest.raises(ArgumentError, match="grid runs"):
         oche.studies.darts_bench(task, ["darts"], runs=1)
     with pytest.raises(OcheError, match="lrr"):
-        oche.studies.darts_bench(task, ["darts"], recipes={"a": {"lrr": 1}})
+        oche.studies.darts_bench(task, ["darts"], **{**SMALL, "recipes": {"a": {"lrr": 1}}})
 
 
 def test_the_suite_s_supernets_are_those_of_its_paper():

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from oche import judge
 from oche.errors import JudgeError
-from oche.judge._ladder import sign_flip_p, variance_shares
+from oche.judge._ladder import variance_shares
+from oche.judge._permutation import sign_flip_p
 from oche.seeds import generator
 
 

@@ -91,9 +91,10 @@ def space_command(
     asked: dict[str, Any] = {"algorithms": algorithm, "runs": runs, "budget": compose.budget(budget)}
     if training:
         asked["recipes"] = {key: compose.settings(value, "--training") for key, value in _named(training, "--training")}
-    if _suite(program):
+    suite = _suite(program)
+    if suite is not None:
         # The parts of the suite have their names; nothing is said of what they are.
-        asked |= {"supernets": variant or None, "operations": operations or None, **_suite(program)[1]}
+        asked |= {"supernets": variant or None, "operations": operations or None, **suite[1]}
         _run("darts_bench", given, **asked)
         return
     asked["variants"] = {key: compose.settings(value, "--variant") for key, value in _named(variant, "--variant")} or None

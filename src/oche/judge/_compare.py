@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from oche.judge._arms import Arm, check_units, make_arm
 from oche.judge._effect import a12, error_reduction
 from oche.judge._interval import METHODS, Interval, relative_interval, welch_difference
 from oche.judge._numbers import number, points_unit
+from oche.judge._pairing import pair_up, paired_row
 from oche.judge._permutation import null_means, permutation_p
 from oche.judge._power import minimum_detectable, population_effect
 from oche.judge._resolution import resolution
@@ -72,8 +74,9 @@ def compare(
     scale: str = "relative",
     population: bool = False,
     n_report: int | None = None,
+    paired: tuple[Sequence[Any], Sequence[Any]] | bool = False,
 ) -> Row:
-    """Judge the results of searches against random ones from the same space, trained alike. Runs are not paired.
+    """Judge the results of searches against random ones from the same space, trained alike. Runs are not paired unless asked for.
 
     Args:
         search: Results of `k` independent searches, `(k,)`, `k >= 2`.
@@ -87,6 +90,9 @@ def compare(
         scale: `relative`, or `points` for metrics whose mean may be zero or negative.
         population: Whether `random` holds every member of a finite space: its mean is then known exactly.
         n_report: Number of test items behind each result, for its resolution.
+        paired: Only where both arms were measured on the same units, such as folds, splits or training seeds that both runs of a pair
+            share: the units of the two arms, or True where run i of one goes with run i of the other. The row's interval, test and
+            smallest effect are those of the pairs then, and A12 is the share of pairs in which the search is better.
 
     Returns:
         A frozen row with `.ri`, `.ri_low`, `.ri_high`, `.p`, `.a12`, `.mde` (in `.mde_unit`), `.verdict` and more.
@@ -104,7 +110,13 @@ def compare(
     settings = Settings(alpha, ci, direction, delta, seed, unit, scale, n_report)
     m = make_arm("search", search, letter="k", unit=unit)
     r = make_arm("random", random, letter="n", unit=unit, population=population)
-    return compare_arms(m, r, settings)
+    if paired is False:
+        return compare_arms(m, r, settings)
+    if population or ci != "welch-log":
+        raise JudgeError(f"paired: got population={population}, ci={ci!r}; allowed: two samples with the default interval")
+    one, other = pair_up(list(map(float, search)), list(map(float, random)), paired)
+    row = paired_row(compare_arms(m, r, settings), one, other, seed)
+    return row if delta is None else replace(row, equivalent=-delta <= row.low and row.high <= delta)
 
 
 def compare_arms(

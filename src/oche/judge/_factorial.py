@@ -244,7 +244,7 @@ def _effects(
     adjusted = holm(p)
     found = [
         Effect(
-            name=" x ".join(names[i] for i in reversed(c)) if len(c) > 1 else names[c[0]],
+            name=" x ".join(names[i] for i in reversed(c)) if len(c) > 1 else names[next(iter(c))],
             factors=tuple(names[i] for i in c),
             df=int(df[j]),
             ss_share=100 * float(squares[j]) / float(total) if total > 0 else 0.0,
@@ -256,8 +256,9 @@ def _effects(
         )
         for j, c in enumerate(combos)
     ]
-    of_noise = (float(v[-1]) for v in (shares, low, high))
-    rest = Effect(NOISE, (), df_within, 100 * within / float(total) if total > 0 else 0.0, *of_noise, math.nan, math.nan)
+    share, lower, upper = (float(v[-1]) for v in (shares, low, high))
+    left = 100 * within / float(total) if total > 0 else 0.0
+    rest = Effect(NOISE, (), df_within, left, share, lower, upper, math.nan, math.nan)
     return (*sorted(found, key=lambda e: -e.share), rest)
 
 

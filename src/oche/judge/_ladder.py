@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from oche.errors import JudgeError
+from oche.judge._permutation import sign_flip_p
 from oche.judge._rank_studies import tau_b
 from oche.seeds import generator
 
@@ -174,24 +175,6 @@ def variance_shares(table: np.ndarray) -> tuple[float, float, float]:
     of_columns = rows * float(((table.mean(axis=0) - grand) ** 2).sum())
     of_rows = columns * float(((table.mean(axis=1) - grand) ** 2).sum())
     return 100 * of_columns / total, 100 * of_rows / total, 100 * (total - of_columns - of_rows) / total
-
-
-def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p of a paired mean: how often random signs give a mean as far from 0; exact up to 16 pairs.
-
-    Example:
-        >>> sign_flip_p([1.0, 2.0, 3.0, 4.0, 5.0])
-        0.0625
-    """
-    found = np.asarray(differences, dtype=np.float64)
-    n = len(found)
-    observed = abs(float(found.sum())) - 1e-9
-    if n <= 16:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float((np.abs(signs @ found) >= observed).mean())
-    rng = generator(seed, "judge", "sign flips")
-    signs = 1 - 2 * rng.integers(0, 2, (100_000, n), dtype=np.int8)
-    return (int((np.abs(signs @ found) >= observed).sum()) + 1) / 100_001
 
 
 def _gain(differences: np.ndarray, alpha: float, seed: int) -> Gain:

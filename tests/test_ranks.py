@@ -69,7 +69,7 @@ class Net(nn.Module):
 def both(folder: Path, first: bool) -> None:
     """What both ranks run: some steps of every search, a whole one, then one that is killed; or only the last, again."""
     with ranks.joined() as here:
-        assert ranks.world() == 1 and ranks.is_first()
+        assert ranks.joint() == here and (ranks.world() == 1 or not here)
         if here and first:
             with make_executor("serial") as pool:
                 for work in states, trainings:

@@ -1,13 +1,16 @@
-"""Several ranks are real processes here: they take the steps of one process, and go on after a kill as if there had been none."""
+"""Several ranks are real processes here: they take the steps of one process, and go on after a kill as if there had been none.
+
+That `torchrun` starts them is tested in `tests/cli/test_large_scale.py`.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +24,6 @@ from oche.errors import ArgumentError
 from oche.loop import make_executor, workbench
 from oche.program import Space
 from oche.training import Recipe, data, fit, problem, score
-
-ROOT = Path(__file__).parents[1]
 
 # Every kind of mixer and scheme: whatever computes gradients, rewards or decisions. None of their networks has a batch norm.
 SEARCHES = (
@@ -64,28 +65,21 @@ class Net(nn.Module):
         return self.head(x.mean((2, 3)))
 """
 
-# What both ranks run: some steps of every search, then a whole one, then one that is killed; or only the last, again.
-SCRIPT = """
-import sys, torch
-from pathlib import Path
-from oche import ranks
-from oche.loop import make_executor
-from tests.test_ranks import searched, states, trainings
-folder, first = Path(sys.argv[1]), sys.argv[2] == "first"
 
-with ranks.joined() as here:
-    assert ranks.world() == 1 and ranks.is_first()
-    if here and first:
-        with make_executor("serial") as pool:
-            for work in states, trainings:
-                pool.start(lambda message, work=work: torch.save(work(folder), folder / f"{work.__name__}-{ranks.rank()}.pt"))
-                pool.submit(0, None)
-                failure = pool.next()[1].failure
-                assert failure is None, failure.trace
-        searched(folder / "whole")
-    if here:
-        searched(folder / "killed", killed=first)
-"""
+def both(folder: Path, first: bool) -> None:
+    """What both ranks run: some steps of every search, a whole one, then one that is killed; or only the last, again."""
+    with ranks.joined() as here:
+        assert ranks.joint() == here and (ranks.world() == 1 or not here)
+        if here and first:
+            with make_executor("serial") as pool:
+                for work in states, trainings:
+                    pool.start(lambda message, work=work: torch.save(work(folder), folder / f"{work.__name__}-{ranks.rank()}.pt"))
+                    pool.submit(0, None)
+                    failure = pool.next()[1].failure
+                    assert failure is None, failure.trace
+            searched(folder / "whole")
+        if here:
+            searched(folder / "killed", killed=first)
 
 
 def network() -> type[nn.Module]:
@@ -140,49 +134,60 @@ def searched(folder: Path, killed: bool = False) -> None:
     (folder / "result.json").write_text(json.dumps([record.dna, record.metrics, record.env.get("ranks"), record.settings.get("gap")]))
 
 
-def start(folder: Path, what: str) -> list[subprocess.Popen[str]]:
-    """Two ranks, as a launcher starts them."""
+def start(folder: Path, first: bool) -> list[Any]:
+    """Two ranks with the environment that a launcher gives them; forked, since imports would take longer than the work."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    shared = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SCRIPT, str(folder), what],
-            env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    made = [multiprocessing.get_context("fork").Process(target=run_rank, args=(rank, port, folder, first)) for rank in range(2)]
+    for process in made:
+        process.start()
+    return made
 
 
-def ended(processes: list[subprocess.Popen[str]]) -> None:
-    for process in processes:
-        said = process.communicate(timeout=600)[1]
-        assert process.returncode == 0, said
+def run_rank(rank: int, port: str, folder: Path, first: bool) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    code = 1
+    try:
+        both(folder, first)
+        code = 0
+    except BaseException:
+        (folder / f"failed-{rank}.txt").write_text(traceback.format_exc())
+    # No thread of gloo outlives the interpreter, and nothing of pytest is torn down twice.
+    os._exit(code)
+
+
+def said(folder: Path) -> list[str]:
+    return [file.read_text() for file in folder.glob("failed-*.txt")]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone() -> dict[str, dict[str, Any]]:
+    """The steps of one process. Taken first, so that what they import is there when ranks are forked."""
+    return states()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, alone: dict[str, Any]) -> Path:
     """Where two ranks worked, were killed in the last search, and started again."""
     folder = tmp_path_factory.mktemp("ranks")
-    processes = start(folder, "first")
-    said = processes[0].communicate(timeout=600)[1]
-    assert processes[0].returncode == -signal.SIGKILL, said
+    processes = start(folder, first=True)
+    processes[0].join(240)
+    assert processes[0].exitcode == -signal.SIGKILL, said(folder)
     # As a launcher does when one has died.
     processes[1].kill()
-    processes[1].communicate()
+    processes[1].join()
     assert (folder / "whole" / "result.json").exists() and not (folder / "killed" / "result.json").exists()
-    ended(start(folder, "again"))
+    for process in (again := start(folder, first=False)):
+        process.join(240)
+    assert [process.exitcode for process in again] == [0, 0], said(folder)
     return folder
 
 
 @pytest.mark.slow
-def test_two_ranks_with_half_batches_take_the_steps_of_one_with_whole_ones(folder: Path):
+def test_two_ranks_with_half_batches_take_the_steps_of_one_with_whole_ones(folder: Path, alone: dict[str, Any]):
     first, second = (torch.load(folder / f"states-{rank}.pt", weights_only=True) for rank in range(2))
-    for text, expected in states().items():
+    for text, expected in alone.items():
         for name, tensor in expected.items():
             assert torch.equal(first[text][name], second[text][name]), (text, name)
             assert torch.allclose(first[text][name], tensor, atol=2e-6, rtol=1e-4), (text, name)

@@ -309,5 +309,4 @@ def test_batches_told_as_arrays_are_those_told_one_by_one() -> None:
                 algorithm.tell([(p.id, f) for p, f in zip(proposals, told, strict=True)])
     assert asked[0] == asked[1]
     with pytest.raises(ArgumentError, match="one call after each ask_batch"):
-        algorithm.tell([])
         algorithm.tell_batch([0.0])

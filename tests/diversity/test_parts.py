@@ -252,3 +252,61 @@ def test_members_keep_their_ids() -> None:
     assert again.add({"genome": np.zeros((1, 2)), "reward": np.zeros(1)}, [None]) == [403]
     with pytest.raises(ArgumentError, match=r"genome: got shape \(3,\)"):
         again.add({"genome": np.zeros((1, 3)), "reward": np.zeros(1)}, [None])
+
+
+def test_a_batch_of_elites_is_added_as_one_after_the_other() -> None:
+    from oche.diversity._grid import EliteGrid
+    from oche.diversity._rollout import Grid
+
+    rng = np.random.default_rng(0)
+    elites, best = EliteGrid(Grid(0, 1, 5)), dict[int, tuple[float, list[float], int]]()
+    for _ in range(40):
+        n = int(rng.integers(1, 20))
+        genomes, rewards = rng.standard_normal((n, 3)), rng.integers(0, 5, n).astype(float)
+        cells, numbers = rng.integers(-1, 25, n), rng.integers(0, 999, n)
+        status, gain = elites.add(genomes, rewards, cells, numbers)
+        for i, cell in enumerate(cells.tolist()):
+            if cell < 0:
+                assert status[i] == 0
+                continue
+            old = best.get(cell)
+            expected = (2, rewards[i]) if old is None else (int(rewards[i] > old[0]), rewards[i] - old[0])
+            assert (status[i], gain[i]) == expected
+            if status[i]:
+                best[cell] = (rewards[i], genomes[i].tolist(), int(numbers[i]))
+    assert elites.cells == list(best)
+    assert [(r, g, n) for r, g, n in zip(elites.rewards, elites.genomes.tolist(), elites.numbers, strict=True)] == list(best.values())
+
+
+def test_batches_told_as_arrays_are_those_told_one_by_one() -> None:
+    import oche
+    from oche.diversity import MapElites, environment
+    from oche.errors import ArgumentError
+    from oche.loop.contracts import Feedback
+
+    space = environment("point").space
+    asked: list[list[list[float]]] = [[], []]
+    for way in (0, 1):
+        algorithm = MapElites(population=8, batch=8)
+        algorithm.setup(space, np.random.default_rng(5), oche.Budget(trials=1000))
+        for _ in range(4):
+            if way:
+                genomes = algorithm.ask_batch()
+                proposals = []
+            else:
+                proposals = algorithm.ask(8)
+                genomes = np.array([p.dna.flat for p in proposals])
+            asked[way] += genomes.tolist()
+            rewards, places = genomes[:, 0], np.tanh(genomes[:, :2])
+            failed = genomes[:, 1] > 1.5
+            if way:
+                algorithm.tell_batch(np.where(failed, np.nan, rewards), places)
+            else:
+                told = [
+                    Feedback(status="failed", reason="x") if bad else Feedback(reward=float(r), descriptor=tuple(p))
+                    for bad, r, p in zip(failed, rewards, places.tolist(), strict=True)
+                ]
+                algorithm.tell([(p.id, f) for p, f in zip(proposals, told, strict=True)])
+    assert asked[0] == asked[1]
+    with pytest.raises(ArgumentError, match="one call after each ask_batch"):
+        algorithm.tell_batch([0.0])

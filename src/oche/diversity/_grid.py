@@ -22,38 +22,23 @@ class EliteGrid:
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self._used = 0
-        self._place = np.full(grid.size, -1, dtype=np.int64)
-        self._cells = np.empty(0, dtype=np.int64)
-        self._rewards = np.empty(0)
-        self._numbers = np.empty(0, dtype=np.int64)
+        #: Filled cells in the order in which they were first filled; rewards and numbers of proposals (-1: not known) of their elites.
+        self.cells: list[int] = []
+        self.rewards: list[float] = []
+        self.numbers: list[int] = []
+        self._place: dict[int, int] = {}
         self._genomes = np.empty((0, 0))
 
     @property
     def genomes(self) -> np.ndarray:
-        """`(filled, genes)` of the elites, in the order in which their cells were first filled; changed in place by `add`."""
-        return self._genomes[: self._used]
-
-    @property
-    def cells(self) -> np.ndarray:
-        """`(filled,)` their cells."""
-        return self._cells[: self._used]
-
-    @property
-    def rewards(self) -> np.ndarray:
-        """`(filled,)` their rewards."""
-        return self._rewards[: self._used]
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """`(filled,)` numbers of their proposals, -1 where not known."""
-        return self._numbers[: self._used]
+        """`(filled, genes)` of the elites; changed in place by `add`."""
+        return self._genomes[: len(self.cells)]
 
     def __len__(self) -> int:
-        return self._used
+        return len(self.cells)
 
     def add(self, genomes: Any, rewards: Any, cells: Any, numbers: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Offer policies, all at once with the result of one after the other.
+        """Offer policies, one after the other; genomes are copied all at once, which is what takes time.
 
         Args:
             genomes: `(n, genes)`.
@@ -65,57 +50,38 @@ class EliteGrid:
             For each 2 if it filled an empty cell, 1 if it beat the elite, 0 if not; and by how much it beat the elite (its reward in
             a new cell).
         """
-        found, reward = np.asarray(genomes, dtype=np.float64), np.asarray(rewards, dtype=np.float64)
-        where = np.asarray(cells, dtype=np.int64)
-        number = np.full(len(where), -1) if numbers is None else np.asarray(numbers, dtype=np.int64)
-        status, gain = np.zeros(len(where), dtype=np.int64), np.zeros(len(where))
-        left = np.flatnonzero(where >= 0)
-        # Of policies for the same cell the first goes first: each round takes one per cell, and most batches need one or two.
-        while len(left):
-            first = np.sort(np.unique(where[left], return_index=True)[1])
-            rows = left[first]
-            self._add_round(found, reward, where, number, rows, status, gain)
-            waiting = np.ones(len(left), dtype=bool)
-            waiting[first] = False
-            left = left[waiting]
-        return status, gain
+        found, offered = np.asarray(genomes, dtype=np.float64), np.asarray(rewards, dtype=np.float64).tolist()
+        where = np.asarray(cells).tolist()
+        number = [-1] * len(where) if numbers is None else np.asarray(numbers).tolist()
+        status, gains, winners = [0] * len(where), [0.0] * len(where), dict[int, int]()
+        for i, (cell, reward) in enumerate(zip(where, offered, strict=True)):
+            if cell < 0:
+                continue
+            place = self._place.get(cell)
+            if place is None:
+                self._place[cell] = place = len(self.cells)
+                self.cells.append(cell)
+                self.rewards.append(reward)
+                self.numbers.append(number[i])
+                status[i], gains[i], winners[place] = 2, reward, i
+                continue
+            gains[i] = reward - self.rewards[place]
+            if gains[i] > 0:
+                self.rewards[place], self.numbers[place] = reward, number[i]
+                status[i], winners[place] = 1, i
+        if winners:
+            self._grow(found.shape[1])
+            self._genomes[list(winners)] = found[list(winners.values())]
+        return np.array(status), np.array(gains)
 
-    def _add_round(
-        self,
-        found: np.ndarray,
-        reward: np.ndarray,
-        where: np.ndarray,
-        number: np.ndarray,
-        rows: np.ndarray,
-        status: np.ndarray,
-        gain: np.ndarray,
-    ) -> None:
-        """The same for policies of different cells."""
-        place = self._place[where[rows]]
-        new = rows[place < 0]
-        at = np.arange(self._used, self._used + len(new))
-        self._grow(self._used + len(new), found.shape[1])
-        self._place[where[new]] = at
-        self._cells[at] = where[new]
-        self._used += len(new)
-        status[new], gain[new] = 2, reward[new]
-        old, place = rows[place >= 0], place[place >= 0]
-        gain[old] = reward[old] - self._rewards[place]
-        better = gain[old] > 0
-        status[old[better]] = 1
-        put, into = np.concatenate([new, old[better]]), np.concatenate([at, place[better]])
-        self._genomes[into], self._rewards[into], self._numbers[into] = found[put], reward[put], number[put]
-
-    def _grow(self, needed: int, genes: int) -> None:
-        if needed <= len(self._genomes):
-            return
-        room = max(64, 2 * needed)
-        for name in ("_cells", "_rewards", "_numbers", "_genomes"):
-            old = getattr(self, name)[: self._used]
-            grown = np.empty((room, genes) if name == "_genomes" else room, dtype=old.dtype)
-            if self._used:
-                grown[: self._used] = old
-            setattr(self, name, grown)
+    def _grow(self, genes: int) -> None:
+        """Make room for the genomes of all cells."""
+        known, needed = len(self._genomes), len(self.cells)
+        if needed > known:
+            grown = np.empty((max(64, 2 * needed), genes))
+            if known:
+                grown[:known] = self._genomes
+            self._genomes = grown
 
     def add_results(self, results: Results, algorithm: str) -> tuple[np.ndarray, np.ndarray]:
         """Offer what came back for a batch; see `add`. Failed ones are not offered.
@@ -134,16 +100,19 @@ class EliteGrid:
         return self.add(results.genomes, results.rewards, np.where(results.ok, cells, -1), results.numbers)
 
     def state(self) -> dict[str, Any]:
-        """Arrays, copied."""
-        return {k: getattr(self, k).copy() for k in ("cells", "genomes", "rewards", "numbers")}
+        """Arrays."""
+        return {
+            "cells": np.array(self.cells, dtype=np.int64),
+            "genomes": self.genomes.copy(),
+            "rewards": np.array(self.rewards, dtype=np.float64),
+            "numbers": np.array(self.numbers, dtype=np.int64),
+        }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """The inverse of `state`."""
-        self._cells, self._genomes = np.array(state["cells"], dtype=np.int64), np.array(state["genomes"])
-        self._rewards, self._numbers = np.array(state["rewards"], dtype=np.float64), np.array(state["numbers"], dtype=np.int64)
-        self._used = len(self._cells)
-        self._place = np.full(self.grid.size, -1, dtype=np.int64)
-        self._place[self._cells] = np.arange(self._used)
+        self.cells, self.rewards, self.numbers = (np.asarray(state[k]).tolist() for k in ("cells", "rewards", "numbers"))
+        self._genomes = np.array(state["genomes"])
+        self._place = {c: i for i, c in enumerate(self.cells)}
 
 
 def grid_for(space: Space, algorithm: str, low: float | None, high: float | None, cells: int | None) -> Grid:

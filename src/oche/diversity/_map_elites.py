@@ -75,7 +75,7 @@ class MapElites(Generational):
                 known = self.elites.genomes
                 rng = self._generator("mutation")
                 first, second = rng.integers(len(known), size=(2, self.batch))
-                parents = self.elites.numbers[first]
+                parents = [self.elites.numbers[i] for i in first.tolist()]
                 genomes = known[first] + s["sigma"] * rng.standard_normal((self.batch, self.dimension))
                 if s["line_sigma"]:
                     genomes += s["line_sigma"] * rng.standard_normal((self.batch, 1)) * (known[second] - known[first])

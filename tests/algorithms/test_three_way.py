@@ -30,8 +30,8 @@ def test_scores_come_from_data_that_no_weights_have_seen(scheme, arch, select):
     assert set(read) == {"train", arch}
     search.propose(1)
     assert set(read) == {"train", arch, select}
-    assert search.facts()["splits"]["scores"] == select
-    assert ("second copy" in search.facts()["splits"]["weights"]) == (select == "valid-select")
+    assert search.splits()["scores"] == select
+    assert ("second copy" in search.splits()["weights"]) == (select == "valid-select")
 
 
 def test_the_record_states_the_split():

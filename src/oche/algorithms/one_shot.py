@@ -168,12 +168,12 @@ class OneShot:
         """The shared network, after `setup`."""
         return self.net
 
-    def facts(self) -> dict[str, Any]:
-        """Which data each group of the search saw, and where its scores were taken."""
+    def splits(self) -> dict[str, str]:
+        """Which data each group of the search saw, and where its scores are taken."""
         arch, select = self._splits
         second = f", {arch} (second copy)" if self.scheme.copies == 2 else ""
         both = f"train and {arch}" if self.scheme.arch_descends_train else arch
-        return {"splits": {"weights": f"train{second}", "arch": both if self.mixer.learns_arch else "none", "scores": select}}
+        return {"weights": f"train{second}", "arch": both if self.mixer.learns_arch else "none", "scores": select}
 
     @property
     def step(self) -> int:
@@ -224,7 +224,9 @@ class OneShot:
         dnas = self._best_scored(n) if self.pick == "score" else self._best_derived(n)
         proposals = [Proposal(i, dna, info=self._info(dna)) for i, dna in enumerate(dnas)]
         if proposals:
-            proposals[0] = replace(proposals[0], info={**proposals[0].info, **self._diagnose(proposals[0].dna)})
+            # Where a second copy of the weights learns from validation data, the record says what was kept for the scores.
+            splits = {"splits": self.splits()} if self.scheme.copies == 2 else {}
+            proposals[0] = replace(proposals[0], info={**proposals[0].info, **self._diagnose(proposals[0].dna), **splits})
         return proposals
 
     def gradients(self, fixed: Mapping[str, str]) -> dict[str, Tensor]:

@@ -44,7 +44,11 @@ class Sweep:
         """The next `n` points, fewer at the end."""
         first = self._asked
         self._asked = min(self._size, first + n)
-        return [Proposal(i, self._space.at(i)) for i in range(first, self._asked)]
+        return [Proposal(i, self.at(i)) for i in range(first, self._asked)]
+
+    def at(self, index: int) -> DNA:
+        """Point number `index`."""
+        return self._space.at(index)
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Nothing to learn."""

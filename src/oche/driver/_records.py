@@ -155,6 +155,8 @@ def _settings(plan: Plan, job: Job, pick: Any, draw_seed: int | None) -> dict[st
         "space_size": job.space.root.size if isinstance(job.space.root.size, int) else None,
         "source": job.source,
     }
+    if pick is not None and "splits" in pick.proposal.info:
+        settings["splits"] = dict(pick.proposal.info["splits"])
     if job.constraint is not None:
         settings["constraint"] = job.constraint.describe()
     if draw_seed is not None:

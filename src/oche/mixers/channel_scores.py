@@ -14,6 +14,7 @@ prefixes instead of single channels are ours, so that what is derived is a width
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ class _ScoredPolicy(Policy):
         super().__init__(space, rows, seed)  # type: ignore[arg-type]
         self.threshold = threshold
 
-    def _decidable(self, row: Row) -> object:
+    def _decidable(self, row: Row) -> Any:
         if not _scored(row):
             return super()._decidable(row)
         scores = (1 + self.logits(row.key)).detach().double().cpu()

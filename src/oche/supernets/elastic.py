@@ -172,7 +172,7 @@ def make_elastic(network: nn.Module, runtime: Runtime) -> set[str]:
             continue
         rule = elastic_rule(type(module))
         if rule is None and hasattr(module, "relax"):
-            module.relax(runtime)
+            module.relax(runtime)  # type: ignore[operator]
         elif rule is None:
             _check_container(module, path, found)
         elif rule.tensors:
@@ -235,7 +235,7 @@ def resampled(x: Tensor, size: int, dim: int = 1) -> Tensor:
     places = torch.arange(n, device=x.device)
     covered = ((places >= first) & (places < last)).to(x.dtype)
     matrix = covered / covered.sum(1, keepdim=True)
-    return torch.movedim(torch.tensordot(x, matrix, dims=([dim], [1])), -1, dim)
+    return (x.movedim(dim, -1) @ matrix.T).movedim(-1, dim)
 
 
 @dataclass(frozen=True)

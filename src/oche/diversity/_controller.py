@@ -126,6 +126,8 @@ class ControllerTask:
         self.name = f"controller:{self.env.environment}"
         self.grid, self.zones, self.reward_zones, self.steps = self.env.grid, self.env.zones, self.env.reward_zones, self.env.steps
         self.metric, self.unit, self.shaped = "reward_mean", "", bool(shaped)
+        if self.shaped and (self.grid is None or not self.reward_zones):
+            raise ArgumentError(f"controller task {self.name!r}: got shaped=True without a grid and zones of reward; allowed: shaped=False")
 
     def describe(self) -> dict[str, Any]:
         """That of the environment, with mean reward over zones as its metric."""
@@ -170,9 +172,9 @@ class ControllerTask:
             return _Side(controllers[part], rows, self.outputs)
 
         done = roll_out_with(self.env.simulator, side, len(controllers), frames, self.env.channels)
-        if self.shaped:
+        if self.shaped and self.grid is not None:
             gaps = [np.hypot(*(done.descriptor - z.center).T) - z.radius for z in self.reward_zones]
-            far = np.min(gaps, axis=0) / (self.env.grid.high - self.env.grid.low)
+            far = np.min(gaps, axis=0) / (self.grid.high - self.grid.low)
             done = replace(done, reward=np.where(done.zone >= 0, done.reward, -np.maximum(far, 0.0)))
         return self.env.feedback(done)
 

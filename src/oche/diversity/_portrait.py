@@ -148,9 +148,9 @@ def _learned(algorithm: Any, task: Any, name: str) -> tuple[dict[str, Any] | Non
     flat = np.pad(flat, ((0, 0), (0, 2 - flat.shape[1])))
     variance = float((sizes[:2] ** 2).sum() / max(1e-12, (sizes**2).sum()))
     per = coder.latent
-    known = task.grid is not None and true.shape[1] == 2
-    low, span = (task.grid.low, task.grid.high - task.grid.low) if known else (0.0, 1.0)
-    place = (true[rows] - low) / span if known else np.full((len(rows), 2), 0.5)
+    grid = task.grid if true.shape[1] == 2 else None
+    known = grid is not None
+    place = np.full((len(rows), 2), 0.5) if grid is None else (true[rows] - grid.low) / (grid.high - grid.low)
     first, second = rng.integers(len(latents), size=(2, _PAIRS))
     first, second = first[first != second], second[first != second]
     far = np.sqrt(((latents[first] - latents[second]) ** 2).sum(1))

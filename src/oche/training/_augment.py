@@ -111,7 +111,7 @@ def resized_crops(x: Tensor, draws: NDArray[np.float64]) -> Tensor:
     """
     if x.ndim != 4:
         raise ArgumentError(f"augment: got inputs of shape {tuple(x.shape[1:])}; allowed: (channels, height, width); use augment='none'")
-    size = tuple(x.shape[2:])
+    size = (x.shape[2], x.shape[3])
     parts = []
     for image, numbers in zip(x, draws, strict=True):
         top, left, h, w = box(*size, numbers)

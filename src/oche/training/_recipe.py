@@ -85,7 +85,7 @@ class Recipe:
         self._check(self.crop_padding >= 1 or "crop" not in self.augmentations, "crop_padding", "a whole number from 1")
         self._check(self.grad_clip is None or 0 < self.grad_clip < math.inf, "grad_clip", "None or a number above 0")
         self._check(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", f"0 to {self.epochs - 1}, fewer than the {self.epochs} epochs")
-        self._check({"crop", "resized-crop"} - set(self.augmentations), "augment", "one of crop and resized-crop")
+        self._check(not {"crop", "resized-crop"} <= set(self.augmentations), "augment", "one of crop and resized-crop")
         self._check(self.schedule in SCHEDULES, "schedule", " or ".join(SCHEDULES))
         self._check(self.schedule == "cosine" or self.power == 1, "power", "1 with schedule 'linear'")
         self._check(self.channels_last in (True, False), "channels_last", "true or false")

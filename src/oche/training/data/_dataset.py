@@ -103,7 +103,8 @@ class DataSet:
             total.update(f"{split}:{len(positions)}".encode())
             for start in range(0, len(positions), 4096):
                 part = positions[start : start + 4096]
-                content = self.x.identify(part) if hasattr(self.x, "identify") else np.ascontiguousarray(self.x[part]).tobytes()
+                identify = getattr(self.x, "identify", None)
+                content = identify(part) if identify is not None else np.ascontiguousarray(self.x[part]).tobytes()
                 total.update(content)
                 total.update(np.ascontiguousarray(self.y[part]).tobytes())
         return total.hexdigest()

@@ -94,7 +94,10 @@ def shares_weights(name: str) -> bool:
 
 
 # Those that are left out need choices of their own kind: elastic widths, kernels or depths.
-@pytest.mark.parametrize("name", sorted(set(filter(shares_weights, oche.algorithms.names())) - {"ofa", "sandwich"}))
+OWN_KIND = {"ofa", "sandwich", "slimming", "l1-pruning"}
+
+
+@pytest.mark.parametrize("name", sorted(set(filter(shares_weights, oche.algorithms.names())) - OWN_KIND))
 def test_every_preset_says_how_an_epoch_went(problem, name):
     settings = {"samples": 2, "arch_updates": 2} if name == "enas" else {}
     search = started(problem, name, budget=oche.Budget(epochs=2), **settings)

@@ -185,7 +185,7 @@ def test_an_unknown_name_suggests_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'digits'"):
         data.load("digit")
     with pytest.raises(UnknownNameError, match="did you mean 'cifar10'"):
-        data.load("CIFAR-11[:500]")
+        data.load("CIFRA-10[:500]")
 
 
 def test_names_are_read_in_any_spelling_and_once():

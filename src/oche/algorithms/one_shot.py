@@ -243,7 +243,7 @@ class OneShot:
         with self.net.fixed(fixed):
             for batch in self.problem.batches("train", derive(self.seed, "gradients"), 0):
                 with building(derive(self.seed, "gradients", count)):
-                    loss = self._loss("weights", count, weights, self._frozen_arch(), batch)
+                    loss = self._loss("weights", count, weights, self._frozen_arch(), batch, self.watch.plain)
                     found = torch.autograd.grad(loss, list(weights.values()), allow_unused=True)
                 for name, gradient in zip(weights, found, strict=True):
                     if gradient is not None:
@@ -348,7 +348,7 @@ class OneShot:
             if not (guard.every_step or ends):
                 continue
             moves = self.mixer.learns_arch and self.schedule.share(step, self.cost) >= self.schedule.warmup - 1e-9
-            watched = Watched(self.net, self.problem, self.training, None, derive(self.seed, "guard"), moves)
+            watched = Watched(self.net, self.watch.plain, self.training, None, derive(self.seed, "guard"), moves)
             with building(derive(self.seed, "guard", step)):
                 if guard.every_step:
                     watched.valid_batch = self._valid.at(step)
@@ -374,7 +374,15 @@ class OneShot:
         alone = any(row.requires_grad for row in arch.values()) and not any(weight.requires_grad for weight in weights.values())
         return self._loss("arch" if alone else "weights", self.training.step, weights, arch or self._frozen_arch(), batch)
 
-    def _loss(self, phase: str, step: int, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any) -> Tensor:
+    def _loss(
+        self,
+        phase: str,
+        step: int,
+        weights: Mapping[str, Tensor],
+        arch: Mapping[str, Tensor],
+        batch: Any,
+        problem: Problem | None = None,
+    ) -> Tensor:
         losses: list[Tensor] = []
         lesson = self._lesson(step, arch, batch) if self.mixer.teacher == "fixed" else None
         for path in range(self.mixer.paths(self.net.policy)):
@@ -382,7 +390,7 @@ class OneShot:
             heard = Heard(self._model)
             moved = self._moved(step, path, weights, arch, batch)
             with self.net.at(step, phase, path, self._moment, moved):
-                loss = self.problem.loss(heard, batch)
+                loss = (problem or self.problem).loss(heard, batch)
             losses.append(loss if lesson is None else self.mixer.path_loss(loss, heard.output, lesson))
             if self.mixer.teacher == "first" and path == 0:
                 lesson = heard.output.detach()
@@ -397,7 +405,7 @@ class OneShot:
             return None
         self._passes += self.weighting.passes
         generator, clock = torch_generator(self.seed, "perturb", step, path), (step, path, self._moment)
-        return perturbed(self.net, self.weighting, lambda model: self.problem.loss(model, batch), weights, arch, clock, generator)
+        return perturbed(self.net, self.weighting, lambda model: self.watch.plain.loss(model, batch), weights, arch, clock, generator)
 
     def _lesson(self, step: int, arch: Mapping[str, Tensor], batch: Any) -> Tensor | None:
         """What the largest path gives with the weights of a network that was trained before; None without one."""
@@ -405,7 +413,7 @@ class OneShot:
             return None
         heard = Heard(self.net.functional(self.teacher, arch))
         with torch.no_grad(), self.net.at(step, "weights", 0, self._moment), self.net.fixed(self.mixer.largest(self.net.policy)):
-            self.problem.loss(heard, batch)
+            self.watch.plain.loss(heard, batch)
         self._passes += 1 / 3
         return heard.output
 

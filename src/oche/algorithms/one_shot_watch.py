@@ -38,7 +38,8 @@ class EpochWatch:
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._inner = problem
+        #: The losses as they were given: what is measured with them is no step of the training, and does not count.
+        self.plain = problem
         self.problem = replace(problem, loss=self._loss)
         #: The latest line.
         self.line = ""
@@ -49,12 +50,12 @@ class EpochWatch:
 
     def _loss(self, model: Any, batch: Any) -> Any:
         seen = _Seen(model)
-        loss = self._inner.loss(seen, batch)
+        loss = self.plain.loss(seen, batch)
         if seen.output is not None:
             drawn = getattr(getattr(model, "supernet", None), "drawn", None)
             split = "valid" if getattr(drawn, "phase", "weights") == "arch" else "train"
             with torch.no_grad():
-                right, n = self._inner.score(lambda *inputs, **named: seen.output, batch)
+                right, n = self.plain.score(lambda *inputs, **named: seen.output, batch)
             counts = self._right.setdefault(split, [0, 0])
             counts[0] += int(right)
             counts[1] += int(n)

@@ -11,7 +11,7 @@ from oche.errors import ArgumentError, BudgetError
 from oche.loop.contracts import Budget
 from oche.program import Space
 
-#: Largest share of a short budget that goes to probing.
+#: Largest share of a short budget that goes to probing, if that is enough for one batch.
 _PROBING = 0.25
 
 
@@ -62,13 +62,13 @@ class Timetable:
         if self._trained() + self._probed * self.batches <= allowed:
             return
         if self._probed:
-            self.batches = min(self.batches, int(max(allowed * _PROBING, 0) // self._probed))
+            self.batches = max(1, min(self.batches, int(allowed * _PROBING // self._probed)))
         left = allowed - self._probed * self.batches
         factor, before = min(1.0, left / self._trained()), -1
         for level, steps in enumerate(self.epochs):
             self.epochs[level] = before = max(math.floor(steps * factor), before + 1, 1 if steps else 0)
         self.final = max(1, math.floor(self.final * factor))
-        if self.batches < 1 or self._trained() > left:
+        if self._trained() > left:
             raise BudgetError(
                 f"budget of flow few-shot: got epochs={allowed / self.n_train:g}; allowed: enough for a step of each of up to "
                 f"{self._nodes(len(self.epochs))} supernets and for {self._probed} passes of probing with one batch, at {self.n_train} "

@@ -35,7 +35,7 @@ def _panel(tests: list[tuple[Entry, Row]]) -> Markup:
     for task in dict.fromkeys(e.task for e, _ in tests):
         here = [(e, r) for e, r in tests if e.task == task]
         if several:
-            parts.append(el("h4", here[0][0].dataset))
+            parts.append(el("h3", here[0][0].dataset))
         parts.extend(_line(e, r, scale) for e, r in here)
     return join([*parts, _axis(scale)])
 

@@ -24,7 +24,7 @@ _GENOTYPE = re.compile(
 _PAIR = re.compile(r"\('(?P<op>\w+)', (?P<state>\d+)\)")
 
 # So that one operation has one color in every picture; as in the pictures of other cells.
-_COLOR = {
+OPERATION_COLORS = {
     "sep_conv_3x3": 0,
     "dil_conv_3x3": 4,
     "sep_conv_5x5": 1,
@@ -148,7 +148,7 @@ def _edge(op: str, source: int, target: int, a: tuple[float, float], b: tuple[fl
     end = b[0] - _RADIUS + 1
     path = f"M{a[0]:.1f} {a[1]:.1f}C{half:.1f} {a[1]:.1f} {half:.1f} {b[1]:.1f} {bend:.1f} {b[1]:.1f}L{end - 5:.1f} {b[1]:.1f}"
     x, y = end - _LABEL / 2 - 4, b[1] + (-5 if above else 14)
-    color = "none" if op in ("none", "noise") else f"s{_COLOR.get(op, 5)}"
+    color = "none" if op in ("none", "noise") else f"s{OPERATION_COLORS.get(op, 5)}"
     return el(
         "g",
         el("title", f"{source} → {target}: {op}"),

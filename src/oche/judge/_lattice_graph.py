@@ -9,21 +9,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from oche.judge._genotype_graph import OPERATION_COLORS
 from oche.judge._svg import clipped, el
 
 _PATH = re.compile(r"Path\(states=\[(?P<states>[^\]]+)\], steps=\[(?P<steps>[^\]]+)\], levels=\[(?P<levels>[^\]]+)\]\)")
 _TEXT = re.compile(r"'([^']*)'")
 _COLUMN, _ROW, _LEFT, _TOP, _RADIUS = 168, 46, 64, 54, 6
-# So that one operation has one color in every picture; others go by their place.
-_COLOR = {
-    "sep_conv_3x3": 0,
-    "dil_conv_3x3": 4,
-    "sep_conv_5x5": 1,
-    "dil_conv_5x5": 6,
-    "avg_pool_3x3": 2,
-    "max_pool_3x3": 3,
-    "skip_connect": 7,
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ def lattice_parts(path: GridPath) -> tuple[list[Markup], int, int]:
     faint = [(i, a, b) for i in range(n) for a in path.states for b in path.states]
     parts += [_line(xs[i], ys[a], xs[i + 1], ys[b], "edge concat") for i, a, b in faint]
     for i, (start, end, way) in enumerate(path.steps):
-        color = f"s{_COLOR.get(way, _place(path.steps, way))}"
+        color = f"s{OPERATION_COLORS.get(way, _place(path.steps, way))}"
         middle, above = (xs[i] + xs[i + 1]) / 2, (ys[start] + ys[end]) / 2 - 8
         line = _line(xs[i], ys[start], xs[i + 1], ys[end], "edge")
         label = el("text", clipped(way.replace("_", " "), 22), x=f"{middle:.0f}", y=f"{above:.0f}", text_anchor="middle", class_="op")

@@ -118,7 +118,9 @@ def table() -> None:
         print(
             f"{arm}: {interval(means[arm])}, percentile {percentile:.0f}, weights {mean['params']:.0f}, sharp levels {mean['levels']:.2f}"
         )
-        print(f"  entropy {mean['entropy']:.3f} of {np.log(18):.3f}, top {mean['top']:.3f}, supernet {100 * mean['supernet']:.1f} %, ", end="")
+        print(
+            f"  entropy {mean['entropy']:.3f} of {np.log(18):.3f}, top {mean['top']:.3f}, supernet {100 * mean['supernet']:.1f} %, ", end=""
+        )
         print(f"path in it {100 * mean['shared']:.1f} %, mass of sharp {np.round(np.mean([r['mass'] for r in rows], 0), 2).tolist()}")
     for arm in list(ARMS)[1:]:
         print(f"{arm} minus scalar, paired: {interval(means[arm] - means['scalar'])}")

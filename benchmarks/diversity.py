@@ -198,7 +198,8 @@ def novelty_searches(rounds: int, quick: bool) -> None:
             ratios = [a / b for a, b in zip(rates["ours"], rates["pyribs"], strict=True)]
             line = "; ".join(f"{k} {spread(v)}" for k, v in rates.items())
             added = (len(archive) - size) / (rounds * steps)
-            print(f"  d={dimension}, {size:,} in the archive: {line}; pyribs added {added:.1f} each; ours over pyribs {spread(ratios, 2)}", flush=True)
+            line += f"; pyribs added {added:.1f} each; ours over pyribs {spread(ratios, 2)}"
+            print(f"  d={dimension}, {size:,} in the archive: {line}", flush=True)
 
 
 def novelties(rounds: int, quick: bool) -> None:

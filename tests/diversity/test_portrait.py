@@ -22,7 +22,8 @@ import oche
 from oche.diversity._family import family
 from oche.diversity._raster import gif_bytes, png_bytes, write_mp4
 from oche.errors import ArgumentError
-from oche.judge._behavior_plots import films, space
+from oche.judge._behavior_plots import films, shares, space
+from oche.judge._cell_graph import decision_list
 from oche.loop.contracts import Feedback, Proposal
 from oche.program import DNA
 
@@ -156,6 +157,20 @@ def test_what_is_no_picture_cannot_get_into_a_page() -> None:
     ]
     shown = str(films({"name": "f", "pictures": bad})["pictures"][0])
     assert "<img" not in shown and "<script" not in shown and "<b>" not in shown and "<i>" not in shown
+
+
+def test_a_genome_is_listed_by_its_first_genes_only() -> None:
+    genes = {f"g{i}": 0.5 for i in sorted(range(228), key=str)}  # as a file puts them: g0, g1, g10, ...
+    shown = str(decision_list(genes))
+    assert re.findall(r"<dt>(\w+)</dt>", shown) == [f"g{i}" for i in range(12)]
+    assert "The first 12 of 228 decisions." in shown
+    assert str(decision_list({"width": 8})).count("<dt>") == 1 and "first" not in str(decision_list({"width": 8}))
+
+
+def test_exploration_is_the_first_part_of_a_bar_wherever_a_file_put_it() -> None:
+    drawn = shares({"bars": [{"name": "stax", "parts": {"area 3": 0.2, "explore": 0.8}}]})
+    assert drawn["legend"] == [("exploration", "s0"), ("emitters of area 3", "s1")]
+    assert str(drawn["pictures"][0]).index("explore") < str(drawn["pictures"][0]).index("area 3")
 
 
 def test_dead_latents_are_said() -> None:

@@ -225,7 +225,7 @@ def _archive_film(told: Sequence[Any], task: Any, name: str, mp4: Path | None) -
     if mp4 is not None:
         write_mp4(mp4, film, 0.2)
     filled = len(np.unique(cells[cells >= 0]))
-    said = f"{filled} cells filled by all {len(known):,} policies, {int(rewarding.sum())} of them with a reward"
+    said = f"{filled} cells filled by all {len(known):,} policies; {int(rewarding.sum())} of these cells hold a reward"
     alt = f"Film of the true grid of {name} being filled: {said}"
     return [_picture("archive film", "image/gif", gif_bytes(film, 0.2), alt, f"{name}: the true grid over the budget; {said}.")]
 

@@ -107,15 +107,21 @@ def _line(record: Any, text: str, seed: int) -> str:
 
 def _portrait(out: Path, runs: Any, text: str) -> Any:
     """What a run looks like; made once, kept beside the records."""
-    from oche.diversity import portrait
+    from oche.diversity import has_ffmpeg, portrait
     from oche.files import canonical_json, write_text
 
     record = runs.records[0]
     path = out / "portraits" / f"{record.id[:16]}.json"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, canonical_json(portrait(runs[0], runs.task, text, films=path.parent)))
-    return json.loads(path.read_text(encoding="utf-8"))
+    films = path.parent if has_ffmpeg() else None
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # Where `ffmpeg` came later, films are made later.
+        if films is None or found.get("films") or not any(picture["kind"].endswith("film") for picture in found["pictures"]):
+            return found
+    path.parent.mkdir(exist_ok=True)
+    made = portrait(runs[0], runs.task, text, films=films)
+    write_text(path, canonical_json(made))
+    return json.loads(canonical_json(made))
 
 
 def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portraits: Sequence[Any] = ()) -> None:
@@ -126,7 +132,7 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
     """
     from oche.cli import _results as results
     from oche.cli.judge import BEHAVIOR, judge, save
-    from oche.diversity import portrait_studies
+    from oche.diversity import has_ffmpeg, portrait_studies
     from oche.files import canonical_json, write_text
 
     files: dict[str, str] = {}
@@ -137,6 +143,8 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
     if out is not None and studies:
         write_text(out / BEHAVIOR, canonical_json(studies))
         files["pictures, for 'oche judge'"] = str(out / BEHAVIOR)
+    if portraits and not has_ffmpeg():
+        output.say("films: only in the report, as GIF; for MP4 files install ffmpeg and give the same command again")
     failed = [r for r in records if r.status != "done"]
     if failed:
         raise TrainingError(

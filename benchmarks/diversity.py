@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+import oche
 from oche.diversity import MapElites, environment, gymnasium_environment, novelty
 from oche.diversity._policy import Policies
 from oche.loop.contracts import Budget, Feedback
@@ -56,6 +57,15 @@ def one_at_a_time(env: Any, genomes: np.ndarray) -> None:
             over = terminated or truncated
 
 
+def lasting(env: Any, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Random genomes, half as large as those of a first population, whose episodes do not end early."""
+    found = np.empty((0, env.length))
+    while len(found) < size:
+        some = 0.5 * rng.standard_normal((size, env.length))
+        found = np.concatenate([found, some[env.rollout(some, 0).length == env.steps]])
+    return found[:size]
+
+
 def episodes(rounds: int, quick: bool) -> bool:
     """Episodes a second, pictures left out and taken."""
     passed = True
@@ -65,8 +75,8 @@ def episodes(rounds: int, quick: bool) -> bool:
     for name, alone in (("redundant-arm", 6), ("curling", 3), ("hard-maze", 1), ("point", 20)):
         env = environment(name)
         some = rng.standard_normal((size, env.length))
-        # The resting arm never ends early: full-length episodes.
-        full = np.zeros_like(some) if name == "redundant-arm" else some
+        # Most arms end early; these are policies whose episodes have their full length.
+        full = lasting(env, size, rng) if name == "redundant-arm" else some
         rates: dict[str, list[float]] = {"batch": [], "batch with 5 frames": [], "one at a time": []}
         env.rollout(some[:16], 0)
         for _ in range(rounds):
@@ -138,6 +148,60 @@ def asks_and_tells(rounds: int, quick: bool) -> None:
         print(f"  {size:,} elites: " + "; ".join(f"{k} {spread(v)}" for k, v in rates.items()) + f"; ours over pyribs {spread(ratios, 2)}")
 
 
+def novelty_searches(rounds: int, quick: bool) -> None:
+    """A generation of novelty search, ask and tell: ours beside pyribs' scheduler with its novelty archive.
+
+    Both make 36 mutants. Ours measures 18 parents and 36 mutants against all of population and archive and adds 5 at random; pyribs
+    measures the mutants and adds those above a threshold, which is set so that about 5 of 36 are.
+    """
+    if importlib.util.find_spec("ribs") is None:
+        print("\nasks and tells of novelty search: pyribs is not installed")
+        return
+    from ribs.archives import ProximityArchive
+    from ribs.emitters import GaussianEmitter
+    from ribs.schedulers import Scheduler
+
+    genes, batch = 94, 36
+    space = environment("curling").space
+    print(f"\nasks and tells of novelty search per processor second, {genes} genes, {batch} mutants, 15 neighbors (generations a second)")
+    for dimension in (2, 10, 50):
+        for size in (1_000, 10_000) if quick else (1_000, 10_000, 50_000):
+            steps = 2 if size > 10_000 else 4 if quick else 10
+            rng = np.random.default_rng(0)
+            genomes, places = rng.standard_normal((size, genes)), rng.standard_normal((size, dimension))
+            limit = float(np.quantile(novelty(rng.standard_normal((300, dimension)), places), 1 - 5 / batch))
+            archive = ProximityArchive(solution_dim=genes, measure_dim=dimension, k_neighbors=15, novelty_threshold=limit, seed=0)
+            # All of them: the threshold is for what comes afterwards.
+            archive._novelty_threshold, kept = 0.0, archive._novelty_threshold
+            archive.add(genomes, np.zeros(size), places)
+            archive._novelty_threshold = kept
+            theirs = Scheduler(archive, [GaussianEmitter(archive, sigma=0.05, x0=np.zeros(genes), batch_size=batch, seed=0)])
+            ours: Any = oche.algorithms.get("novelty-search", population=batch // 2, chunk=10**9)
+            ours.setup(space, np.random.default_rng(0), Budget(trials=10**9))
+            first = len(ours.ask_batch())
+            ours.tell_batch(np.zeros(first), rng.standard_normal((first, dimension)))
+            columns = {"genome": genomes, "reward": np.zeros(size), "number": np.arange(size), "given": places}
+            ours.archive_ids += ours.members.add({**columns, "descriptor": places, "surprise": np.zeros(size)}, [None] * size)
+
+            def our_step(ours: Any = ours, rng: np.random.Generator = rng, dimension: int = dimension) -> None:
+                n = len(ours.ask_batch())
+                ours.tell_batch(np.zeros(n), rng.standard_normal((n, dimension)))
+
+            def their_step(theirs: Any = theirs, rng: np.random.Generator = rng, dimension: int = dimension) -> None:
+                n = len(theirs.ask())
+                theirs.tell(np.zeros(n), rng.standard_normal((n, dimension)))
+
+            rates: dict[str, list[float]] = {"ours": [], "pyribs": []}
+            for _ in range(rounds):
+                rates["ours"].append(rate(steps, repeat, steps, our_step))
+                rates["pyribs"].append(rate(steps, repeat, steps, their_step))
+            ratios = [a / b for a, b in zip(rates["ours"], rates["pyribs"], strict=True)]
+            line = "; ".join(f"{k} {spread(v)}" for k, v in rates.items())
+            added = (len(archive) - size) / (rounds * steps)
+            line += f"; pyribs added {added:.1f} each; ours over pyribs {spread(ratios, 2)}"
+            print(f"  d={dimension}, {size:,} in the archive: {line}", flush=True)
+
+
 def novelties(rounds: int, quick: bool) -> None:
     """Novelty of 36 and of 300 descriptors against an archive, ours beside pyribs' nearest neighbors."""
     has_ribs = importlib.util.find_spec("ribs") is not None
@@ -186,6 +250,7 @@ def main() -> int:
         warnings.simplefilter("ignore")
         passed = episodes(given.rounds, given.quick)
         asks_and_tells(given.rounds, given.quick)
+        novelty_searches(given.rounds, given.quick)
         novelties(given.rounds, given.quick)
     return 0 if passed else 1
 

@@ -28,6 +28,7 @@ def run(name: str, code: str = "", timeout: float = 300) -> str:
 def test_there_is_a_test_for_every_example():
     assert [p.name for p in EXAMPLES] == [
         "fair_chance.py",
+        "gymnasium_tasks.py",
         "nested_flow.py",
         "own_loop.py",
         "own_network.py",

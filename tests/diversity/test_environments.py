@@ -235,6 +235,10 @@ def test_colors_of_curling() -> None:
 def test_cells_of_the_grid() -> None:
     assert coverage([(0.1, 0.1), (0.1, 0.1), (1.0, 1.0)], Grid(0, 1)) == 0.0008
     assert Grid(0, 1).cell_index([(1.0, 1.0), (0.0, 0.0), (1.01, 0.5)]).tolist() == [2499, 0, -1]
+    # The quotient of the largest number below the edge rounds up to 1, which is no cell.
+    below = np.nextafter(1.35, 0)
+    assert (below + 1.35) / 2.7 * 50 == 50
+    assert Grid(-1.35, 1.35).cell_index([(-1.35, below), (below, -1.35), (np.nan, 0.0)]).tolist() == [49, 2450, -1]
     with pytest.raises(ArgumentError, match=r"descriptor: got .* in row 1"):
         coverage([(0.1, 0.1), (2.0, 0.1)], Grid(0, 1))
     assert environment("curling").grid.n_reachable == 48**2

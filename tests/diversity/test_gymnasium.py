@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+from pathlib import Path
+
 import gymnasium
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ import oche
 from oche.diversity import Grid, GymTask, environment, gymnasium_environment, register_gymnasium
 from oche.diversity._policy import Policies
 from oche.errors import ArgumentError, SpaceError
+from tests.cli.conftest import run_oche
 
 
 @pytest.mark.parametrize("name", ["curling", "redundant-arm", "point", "hard-maze"])
@@ -84,6 +89,49 @@ def test_any_environment_is_a_task() -> None:
     runs = oche.search(task.space, "random", task, budget=oche.Budget(trials=30), progress=False)
     assert runs.records[0].metrics["coverage"] > 0
     assert runs.records[0].task == "gymnasium:Slide"
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+_TINY = ["--budget", "40", "--seeds", "1", "--against", "", "--quiet", "--json"]
+
+
+def test_one_of_gymnasiums_own_is_searched_from_the_command_line(tmp_path: Path) -> None:
+    env = f"{EXAMPLES / 'gymnasium_tasks.py'}:pendulum?steps=30"
+    done = run_oche("diversity", "stax?population=10&chunk=20&epochs=1", "--env", env, *_TINY, "--out", str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    means = json.loads(done.stdout)["means"]["stax?population=10&chunk=20&epochs=1"]
+    assert means["coverage"] > 0 and "reward_upright" in means
+    # Pictures were learned from, and are shown beside what the autoencoder makes of them.
+    studies = {s["kind"]: s for s in json.loads((tmp_path / "behavior.json").read_text())}
+    assert studies["behavior_space"]["trained"] and studies["behavior_space"]["pictures"]
+
+
+def test_two_of_gymnasiums_own_have_pictures_that_change_with_the_episode_and_a_missing_library_is_named() -> None:
+    spec = importlib.util.spec_from_file_location("gymnasium_tasks", EXAMPLES / "gymnasium_tasks.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for make in (module.mountain_car, module.pendulum):
+        task = make(steps=40)
+        done = task.rollout(np.random.default_rng(0).standard_normal((3, task.length)))
+        assert done.frames.shape == (3, 2, 3, 64, 64)
+        assert (done.frames[:, 0] != done.frames[:, 1]).any((1, 2, 3)).all()
+        assert task.grid is not None and (task.grid.cell_index(done.descriptor) >= 0).all()
+        budget = oche.Budget(trials=50)
+        found = oche.search(task.space, "stax?population=10&chunk=20&epochs=1", task, budget=budget, progress=False).records[0]
+        assert found.settings["autoencoder"]["trainings"] and found.metrics["coverage"] > 0
+    plain = GymTask("Pendulum-v1", steps=3, frames=1)
+    if importlib.util.find_spec("pygame") is None:
+        with pytest.raises(ArgumentError, match=r"pygame is not installed.*or give draw="):
+            plain.rollout(np.zeros(plain.length))
+    else:
+        assert plain.rollout(np.zeros(plain.length)).frames.any()
+
+
+def test_a_file_without_a_task_is_refused(tmp_path: Path) -> None:
+    done = run_oche("diversity", "stax", "--env", f"{EXAMPLES / 'gymnasium_tasks.py'}:UP", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "which is ndarray; allowed: a task such as oche.diversity.GymTask" in done.stderr
 
 
 def PolicyLength(inputs: int, outputs: int) -> int:

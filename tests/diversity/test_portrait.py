@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import re
-import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,10 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import oche
+from oche.diversity import has_ffmpeg, write_mp4
 from oche.diversity._family import family
-from oche.diversity._raster import gif_bytes, png_bytes, write_mp4
+from oche.diversity._raster import gif_bytes, png_bytes
 from oche.errors import ArgumentError
-from oche.judge._behavior_plots import films, space
+from oche.judge._behavior_plots import films, shares, space
+from oche.judge._cell_graph import decision_list
 from oche.loop.contracts import Feedback, Proposal
 from oche.program import DNA
 
@@ -56,16 +58,27 @@ def test_a_film_longer_than_the_code_table_and_one_with_many_colors() -> None:
         gif_bytes(np.zeros((3, 4, 4)))
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_mp4(tmp_path: Path) -> None:
-    assert write_mp4(tmp_path / "a.mp4", np.zeros((3, 33, 32, 3), np.uint8))
-    assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
+def test_an_mp4_is_read_back_or_its_program_is_named(tmp_path: Path) -> None:
+    film = np.repeat(np.array([20, 120, 220], np.uint8), 33 * 32 * 3).reshape(3, 33, 32, 3)
+    if not has_ffmpeg():
+        with pytest.raises(ArgumentError, match=r"film 'a.mp4': got no program 'ffmpeg'; .*apt-get install ffmpeg"):
+            write_mp4(tmp_path / "a.mp4", film)
+        assert not list(tmp_path.iterdir())
+        return
+    write_mp4(tmp_path / "a.mp4", film, 0.2)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+    words = ["ffmpeg", "-loglevel", "error", "-i", str(tmp_path / "a.mp4"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    read = np.frombuffer(subprocess.run(words, capture_output=True, check=True).stdout, np.uint8)
+    # Three frames of 32 x 32, one line less than given: the encoder wants even sides.
+    assert np.abs(read.reshape(3, 32, 32, 3).astype(int) - film[:, :32].astype(int)).max() <= 4
 
 
-def test_without_ffmpeg_no_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ffmpeg_its_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not write_mp4(tmp_path / "a.mp4", np.zeros((3, 32, 32, 3), np.uint8))
-    assert not (tmp_path / "a.mp4").exists()
+    assert not has_ffmpeg()
+    with pytest.raises(ArgumentError, match="got no program 'ffmpeg'; allowed: one on the PATH; install it"):
+        write_mp4(tmp_path / "a.mp4", np.zeros((3, 32, 32, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
 
 
 def _trial(number: int, parent: int | None, reward: float = 0.0, phase: str = "explore") -> Any:
@@ -156,6 +169,20 @@ def test_what_is_no_picture_cannot_get_into_a_page() -> None:
     ]
     shown = str(films({"name": "f", "pictures": bad})["pictures"][0])
     assert "<img" not in shown and "<script" not in shown and "<b>" not in shown and "<i>" not in shown
+
+
+def test_a_genome_is_listed_by_its_first_genes_only() -> None:
+    genes = {f"g{i}": 0.5 for i in sorted(range(228), key=str)}  # as a file puts them: g0, g1, g10, ...
+    shown = str(decision_list(genes))
+    assert re.findall(r"<dt>(\w+)</dt>", shown) == [f"g{i}" for i in range(12)]
+    assert "The first 12 of 228 decisions." in shown
+    assert str(decision_list({"width": 8})).count("<dt>") == 1 and "first" not in str(decision_list({"width": 8}))
+
+
+def test_exploration_is_the_first_part_of_a_bar_wherever_a_file_put_it() -> None:
+    drawn = shares({"bars": [{"name": "stax", "parts": {"area 3": 0.2, "explore": 0.8}}]})
+    assert drawn["legend"] == [("exploration", "s0"), ("emitters of area 3", "s1")]
+    assert str(drawn["pictures"][0]).index("explore") < str(drawn["pictures"][0]).index("area 3")
 
 
 def test_dead_latents_are_said() -> None:

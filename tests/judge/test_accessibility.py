@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,27 @@ def curve(level):
     return {"incumbent test by trials": rising, "train": [[float(i), 60 + 5.0 * i] for i in range(1, 7)]}
 
 
+def behavior():
+    """Pictures of a policy search: maps, shares, learned spaces, families, films."""
+    env = oche.diversity.environment("point?frames=2")
+    searches = {
+        text: oche.search(env.space, text, env, budget=oche.Budget(trials=120), progress=False)
+        for text in ("stax?epochs=1&population=20&chunk=50", "stax-untrained?population=20")
+    }
+    portraits = [oche.diversity.portrait(found[0], env, text) for text, found in searches.items()]
+    # So few policies find no reward.
+    nodes = [(0, None, "explore", 0.0), (40, 0, "explore", 0.0), (60, 40, "explore", 0.5), (90, 40, "emitter", 0.9)]
+    portraits[0]["family"] = [
+        {"number": n, "parent": p, "generations": 2, "reward": r, "zone": "area 1" if r else None, "phase": phase}
+        for n, p, phase, r in nodes
+    ]
+    metrics = {"share_explore": 0.6, "share_area_1": 0.4}
+    records = [replace(r, metrics=metrics) for found in searches.values() for r in found.records]
+    found = oche.diversity.portrait_studies(portraits, records)
+    assert {s["kind"] for s in found} == {"behavior_maps", "behavior_shares", "behavior_space", "behavior_family", "behavior_films"}
+    return found
+
+
 @pytest.fixture(scope="module")
 def report():
     """Everything a report can hold: two data sets, curves, cells, studies, a note."""
@@ -58,6 +80,7 @@ def report():
         judge.rank_study({"seed 0": rng.normal(90, 1, 9).tolist(), "seed 1": rng.normal(90, 1, 9).tolist()}),
         judge.space_study(rng.normal(90, 1, 9).tolist(), rng.normal(91, 1, 9).tolist()),
         judge.grid(table, ["recipe"]),
+        *behavior(),
     ]
     return judge.report(heap, studies=studies)
 
@@ -185,7 +208,7 @@ def test_nothing_is_asked_of_the_network(browser, paths, which):
     assert page.execute_script("return performance.getEntriesByType('resource').length") == 0
     text = paths[which].read_text(encoding="utf-8")
     body = re.sub(r"<script type=\"application/json\".*?</script>", "", text, flags=re.DOTALL)
-    assert not re.search(r"(?:src|href)\s*=\s*[\"'](?!#)|url\((?!#)|@import|<link|<iframe|<object", body)
+    assert not re.search(r"(?:src|href)\s*=\s*[\"'](?!#|data:image/)|url\((?!#)|@import|<link|<iframe|<object", body)
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 

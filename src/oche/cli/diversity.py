@@ -21,7 +21,7 @@ _JUDGED = {"coverage": "%", "reward_mean": ""}
 
 def command(
     algorithm: Annotated[str, typer.Argument(help="Name and settings, e.g. stax or 'taxons?selection=coin' ('oche list algorithms').")],
-    env: Annotated[str, typer.Option("--env", help="Name and settings, e.g. 'redundant-arm?frames=5' ('oche list environments').")],
+    env: Annotated[str, typer.Option("--env", help="Name and settings, e.g. 'redundant-arm?frames=5', or file.py:task.")],
     budget: Annotated[str, typer.Option("--budget", help="Evaluations of each run, e.g. 30000 or trials=30000.")] = "5000",
     seeds: option.Seeds = "1",
     against: Annotated[str, typer.Option("--against", help="Algorithms to compare with, at the same budget; '' for none.")] = "random",
@@ -42,7 +42,7 @@ def command(
     from oche.cli.search import random_seeds
 
     output = Output(as_json, quiet)
-    task = oche.diversity.environment(env)
+    task = _task(env)
     limit = compose.budget(budget if "=" in budget else f"trials={budget}")
     chosen = [compose.algorithm(text) for text in _texts(algorithm, against)]
     wanted = compose.seeds(seeds)
@@ -68,6 +68,25 @@ def command(
     _finish(output, arms, out, portraits)
 
 
+def _task(text: str) -> Any:
+    """An environment by its name, or a task from a file: itself, or a function that makes it."""
+    from oche import diversity
+    from oche.cli._program import load_program
+    from oche.loop.registry import parse
+
+    if ".py" not in text:
+        return diversity.environment(text)
+    target, settings = parse(text)
+    found, source = load_program(target)
+    task = found if isinstance(found, diversity.PolicyTask) else found(**settings) if callable(found) else None
+    if not isinstance(task, diversity.PolicyTask):
+        raise ArgumentError(
+            f"--env: got {source.text!r}, which is {type(found).__name__}; allowed: a task such as oche.diversity.GymTask(...), "
+            "or a function that returns one"
+        )
+    return task
+
+
 def _texts(algorithm: str, against: str) -> list[str]:
     """All algorithms, the judged one first, each once."""
     others = [part.strip() for part in against.split(",") if part.strip()]
@@ -82,20 +101,27 @@ def _line(record: Any, text: str, seed: int) -> str:
         return f"{text}, seed {seed}: failed: {record.reason}"
     m = record.metrics
     reward = f"mean reward {m['reward_mean']:.3f} in {m['zones_found']:.0f} zones" if m.get("zones_found") else "no reward found"
-    return f"{text}, seed {seed}: coverage {m['coverage']:.2f} %, {reward}"
+    covered = f"coverage {m['coverage']:.2f} %, " if "coverage" in m else ""
+    return f"{text}, seed {seed}: {covered}{reward}"
 
 
 def _portrait(out: Path, runs: Any, text: str) -> Any:
     """What a run looks like; made once, kept beside the records."""
-    from oche.diversity import portrait
+    from oche.diversity import has_ffmpeg, portrait
     from oche.files import canonical_json, write_text
 
     record = runs.records[0]
     path = out / "portraits" / f"{record.id[:16]}.json"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, canonical_json(portrait(runs[0], runs.task, text, films=path.parent)))
-    return json.loads(path.read_text(encoding="utf-8"))
+    films = path.parent if has_ffmpeg() else None
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # Where `ffmpeg` came later, films are made later.
+        if films is None or found.get("films") or not any(picture["kind"].endswith("film") for picture in found["pictures"]):
+            return found
+    path.parent.mkdir(exist_ok=True)
+    made = portrait(runs[0], runs.task, text, films=films)
+    write_text(path, canonical_json(made))
+    return json.loads(canonical_json(made))
 
 
 def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portraits: Sequence[Any] = ()) -> None:
@@ -106,7 +132,7 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
     """
     from oche.cli import _results as results
     from oche.cli.judge import BEHAVIOR, judge, save
-    from oche.diversity import portrait_studies
+    from oche.diversity import has_ffmpeg, portrait_studies
     from oche.files import canonical_json, write_text
 
     files: dict[str, str] = {}
@@ -117,6 +143,8 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
     if out is not None and studies:
         write_text(out / BEHAVIOR, canonical_json(studies))
         files["pictures, for 'oche judge'"] = str(out / BEHAVIOR)
+    if portraits and not has_ffmpeg():
+        output.say("films: only in the report, as GIF; for MP4 files install ffmpeg and give the same command again")
     failed = [r for r in records if r.status != "done"]
     if failed:
         raise TrainingError(

@@ -25,6 +25,8 @@ __getattr__, __dir__, __all__ = attach(
         "portrait_studies": "oche.diversity._portrait:studies",
         "registry": "oche.diversity._environments:registry",
         "RibsScheduler": "oche.diversity._ribs:RibsScheduler",
+        "has_ffmpeg": "oche.diversity._raster:has_ffmpeg",
+        "write_mp4": "oche.diversity._raster:write_mp4",
         "grid_archive": "oche.diversity._ribs:grid_archive",
         "novelty": "oche.diversity._novelty:novelty",
         "register_gymnasium": "oche.diversity._gymnasium:register_gymnasium",

@@ -131,7 +131,12 @@ class Generational:
         if not taken:
             return []
         fingerprint, values = self._space.fingerprint, self._values(taken[0], len(taken)).tolist()
-        return [Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, self._info_of(i)) for i, v in zip(taken, values, strict=True)]
+        at, info = taken[0] - self._first, self._info
+        parents = [-1] * len(taken) if self._parents is None else self._parents[at : at + len(taken)].tolist()
+        return [
+            Proposal(i, DNA.trusted(tuple(v), fingerprint), 1, {**info, "parent": p} if p >= 0 else {**info})
+            for i, v, p in zip(taken, values, parents, strict=True)
+        ]
 
     def ask_batch(self) -> np.ndarray:
         """All genomes of the next batch as one array `(n, genes)`, for your own loop around a batched simulator; then `tell_batch`.
@@ -165,10 +170,6 @@ class Generational:
         return np.clip(self._middle + self._genomes[at : at + n] * self._scale, self._low, self._high)
 
     _after: int | None = None
-
-    def _info_of(self, number: int) -> dict[str, Any]:
-        parent = -1 if self._parents is None else int(self._parents[number - self._first])
-        return {**self._info, "parent": parent} if parent >= 0 else dict(self._info)
 
     def tell(self, results: Sequence[tuple[int, Feedback]]) -> None:
         """Collect results; with the last one of a batch the search goes on to its next one.

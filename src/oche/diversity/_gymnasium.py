@@ -120,13 +120,19 @@ class GymTask(PolicyTask):
         zone: Function of (sum of rewards, last observation, last info) that names the zone reached, or gives None. By default every
             episode with a reward above 0 reaches `reward`.
         zones: All names that `zone` can give.
+        draw: Function of the environment itself (unwrapped) that gives a picture; None: what it renders. For environments that cannot draw,
+            or whose drawing library is not installed.
         seed: Every episode starts from this seed, so that a genome has one result.
         **settings: Passed on to the environment.
 
     Raises:
         MissingExtraError: gymnasium is not installed.
         SpaceError: observations are no numbers, or actions neither numbers nor one discrete choice.
-        ArgumentError: a picture that is not `(height, width, 3)` of 0 to 255.
+        ArgumentError: a picture that is not `(height, width, 3)` of 0 to 255, or none because a library that draws is missing.
+
+    Example:
+        >>> task = GymTask("MountainCarContinuous-v0", steps=200, frames=2)
+        >>> runs = oche.search(task.space, "stax", task, budget=oche.Budget(trials=1000))
     """
 
     lot = 50
@@ -142,6 +148,7 @@ class GymTask(PolicyTask):
         grid: Grid | None = None,
         zone: Callable[[float, Any, Mapping[str, Any]], str | None] | None = None,
         zones: Sequence[str] = ("reward",),
+        draw: Callable[[Any], Any] | None = None,
         seed: int = 0,
         **settings: Any,
     ) -> None:
@@ -150,9 +157,9 @@ class GymTask(PolicyTask):
         gymnasium = _gymnasium()
         label = env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
         self.name = f"gymnasium:{label}"
-        self._make = (lambda: gymnasium.make(env, render_mode="rgb_array", **settings)) if isinstance(env, str) else (
-            lambda: env(render_mode="rgb_array", **settings)
-        )  # fmt: skip
+        render = {} if draw is not None else {"render_mode": "rgb_array"}
+        self._make = (lambda: gymnasium.make(env, **render, **settings)) if isinstance(env, str) else (lambda: env(**render, **settings))
+        self._draw = draw
         self._env: Any = None
         self.settings, self.seed = dict(settings), int(seed)
         self.steps, self.frames = int(steps), int(frames)
@@ -180,7 +187,10 @@ class GymTask(PolicyTask):
         metric = {"name": self.metric, "direction": self.direction, "unit": self.unit, "report": "all policies of the exploration"}
         network = [self.shape.layers, self.shape.hidden]
         settings = {k: v if isinstance(v, (bool, int, float, str)) else repr(v) for k, v in sorted(self.settings.items())}
-        plain = {"task": self.name, "steps": self.steps, "frames": self.frames, "network": network, "seed": self.seed, "settings": settings}
+        plain: dict[str, Any] = {"task": self.name, "steps": self.steps, "frames": self.frames, "network": network}
+        plain |= {"seed": self.seed, "settings": settings}
+        if self._draw is not None:
+            plain["draw"] = getattr(self._draw, "__name__", type(self._draw).__name__)
         return {**plain, "metric": metric}
 
     def rollout(self, genomes: Any, frames: int | None = None) -> Rollout:
@@ -205,7 +215,7 @@ class GymTask(PolicyTask):
             total += float(reward)
             over = terminated or truncated
             if len(taken) < len(at) and (step == at[len(taken)] or over):
-                taken.append(_picture(env.render()))
+                taken.append(_picture(self._rendered(env)))
             if over:
                 break
         while taken and len(taken) < len(at):
@@ -216,6 +226,17 @@ class GymTask(PolicyTask):
         found = [float(v) for v in self._descriptor(observation, info)] if self._descriptor is not None else []
         pictures = np.stack(taken) if taken else np.zeros((0, 3, SIZE, SIZE), np.uint8)
         return total, -1 if name is None else self.zones.index(name), found, pictures, step + 1
+
+    def _rendered(self, env: Any) -> Any:
+        if self._draw is not None:
+            return self._draw(env.unwrapped)
+        try:
+            return env.render()
+        except _gymnasium().error.DependencyNotInstalled as error:
+            raise ArgumentError(
+                f"frames of {self.name}: got no picture, {str(error).rstrip('.')}; allowed: an environment that can draw; "
+                "install what draws it, or give draw=, a function of the environment that gives a picture"
+            ) from None
 
     def _action(self, values: np.ndarray, space: Any) -> Any:
         if self._discrete:

@@ -69,6 +69,13 @@ class Members:
         """Rows of some ids."""
         return np.searchsorted(self.ids, np.asarray(ids, dtype=np.int64))
 
+    def distinct(self, *ids: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Rows of some ids, each once, in order."""
+        chosen = np.zeros(self._used, dtype=bool)
+        for part in ids:
+            chosen[self.rows(part)] = True
+        return np.flatnonzero(chosen)
+
     def of(self, name: str, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """A column at some ids."""
         return self._columns[name][self.rows(ids)]

@@ -83,7 +83,8 @@ def _by_tree(x: np.ndarray, y: np.ndarray, k: int, mine: np.ndarray) -> tuple[np
     """The same by a tree, made anew: in few dimensions that is quicker."""
     from scipy.spatial import KDTree
 
-    found = KDTree(y).query(x, min(k + 1, len(y)))
+    # Cells cut in the middle: quicker to make than to balance, for a tree that is asked once.
+    found = KDTree(y, leafsize=20, balanced_tree=False, compact_nodes=False).query(x, min(k + 1, len(y)))
     distances, rows = (np.asarray(part).reshape(len(x), -1) for part in found)
     # Its own row goes to the end; of equal distances the smaller row comes first.
     distances = np.where(rows == mine[:, None], np.inf, distances)
@@ -96,11 +97,16 @@ def _candidates(x: np.ndarray, y: np.ndarray, lengths: np.ndarray, k: int, mine:
     """Rows `(n, k)` of the nearest references by squared distance less the point's own square, block after block."""
     at = np.arange(len(x))[:, None]
     kept, values = np.zeros((len(x), 0), dtype=np.int64), np.zeros((len(x), 0))
+    doubled = -2 * x
     for j in range(0, len(y), _REFERENCES):
-        found = lengths[j : j + _REFERENCES] - 2 * (x @ y[j : j + _REFERENCES].T)
+        found = doubled @ y[j : j + _REFERENCES].T
+        found += lengths[j : j + _REFERENCES]
         inside = np.flatnonzero((mine >= j) & (mine < j + found.shape[1]))
         found[inside, mine[inside] - j] = np.inf
-        if found.shape[1] > k:
+        if values.shape[1] == k:
+            # Only what beats the k-th best so far counts: from the second block on, that is little.
+            best, found = _below(found, values.max(1))
+        elif found.shape[1] > k:
             best = np.argpartition(found, k - 1, axis=1)[:, :k]
             found = found[at, best]
         else:
@@ -110,6 +116,17 @@ def _candidates(x: np.ndarray, y: np.ndarray, lengths: np.ndarray, k: int, mine:
             best = np.argpartition(values, k - 1, axis=1)[:, :k]
             kept, values = kept[at, best], values[at, best]
     return kept
+
+
+def _below(values: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of the values of each row that are below its limit, and these values; infinite where a row has fewer than another."""
+    rows, columns = np.divmod(np.flatnonzero(values < limits[:, None]), values.shape[1])
+    counts = np.bincount(rows, minlength=len(values))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    most = int(counts.max(initial=0))
+    where, kept = np.zeros((len(values), most), dtype=np.int64), np.full((len(values), most), np.inf)
+    where[rows, places], kept[rows, places] = columns, values[rows, columns]
+    return where, kept
 
 
 def local_competition(points: Any, rewards: Any, reference: Any, reference_rewards: Any, n_neighbors: int, own: Any = None) -> np.ndarray:

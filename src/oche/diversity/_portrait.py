@@ -32,11 +32,14 @@ def portrait(run: Any, task: Any, name: str, films: Path | None = None) -> dict[
         run: One run of `oche.search` on a policy task.
         task: The task.
         name: What the report calls the run.
-        films: Folder in which films are written as MP4 too, where `ffmpeg` is installed; None: nowhere.
+        films: Folder in which films are written as MP4 too, which takes `ffmpeg`; None: nowhere.
 
     Returns:
         JSON values: `name`, `seed`, `evaluations`, `map`, `space` (None where nothing was learned), `family` (None without rewards),
-        `pictures`.
+        `pictures`, and `films`, the names of files that were written.
+
+    Raises:
+        ArgumentError: films are wanted and there is no `ffmpeg`.
 
     Example:
         >>> env = environment("point")
@@ -45,8 +48,9 @@ def portrait(run: Any, task: Any, name: str, films: Path | None = None) -> dict[
     """
     told = [t for t in run.trials if t.feedback is not None and t.feedback.ok]
     label = "".join(c if c.isalnum() else "-" for c in name)
-    pictures = [] if task.grid is None else _archive_film(told, task, name, films and films / f"{label}-archive.mp4")
-    pictures += _episode_film(told, task, name, films and films / f"{label}-best.mp4")
+    paths = [None, None] if films is None else [films / f"{label}-{what}.mp4" for what in ("archive", "best")]
+    pictures = [] if task.grid is None else _archive_film(told, task, name, paths[0])
+    pictures += _episode_film(told, task, name, paths[1])
     space, more = _learned(_last_state(run), task, name)
     return {
         "name": name,
@@ -56,6 +60,7 @@ def portrait(run: Any, task: Any, name: str, films: Path | None = None) -> dict[
         "space": space,
         "family": family(told, task.zones),
         "pictures": more + pictures,
+        "films": [path.name for path in paths if path is not None and path.exists()],
     }
 
 
@@ -225,7 +230,7 @@ def _archive_film(told: Sequence[Any], task: Any, name: str, mp4: Path | None) -
     if mp4 is not None:
         write_mp4(mp4, film, 0.2)
     filled = len(np.unique(cells[cells >= 0]))
-    said = f"{filled} cells filled by all {len(known):,} policies, {int(rewarding.sum())} of them with a reward"
+    said = f"{filled} cells filled by all {len(known):,} policies; {int(rewarding.sum())} of these cells hold a reward"
     alt = f"Film of the true grid of {name} being filled: {said}"
     return [_picture("archive film", "image/gif", gif_bytes(film, 0.2), alt, f"{name}: the true grid over the budget; {said}.")]
 

@@ -1,4 +1,4 @@
-"""Pictures and films as bytes: PNG and animated GIF by ourselves, MP4 where `ffmpeg` is installed."""
+"""Pictures and films as bytes: PNG and animated GIF by ourselves, MP4 by `ffmpeg`."""
 
 from __future__ import annotations
 
@@ -61,20 +61,28 @@ def gif_bytes(frames: np.ndarray, seconds: float = 0.1, hold_seconds: float = 1.
     return b"".join(made) + b"\x3b"
 
 
-def write_mp4(path: Path, frames: np.ndarray, seconds: float = 0.1) -> bool:
-    """Write a film as MP4 if `ffmpeg` is installed.
+def has_ffmpeg() -> bool:
+    """Whether films can be written as MP4."""
+    return shutil.which("ffmpeg") is not None
+
+
+def write_mp4(path: Path, frames: np.ndarray, seconds: float = 0.1) -> None:
+    """Write a film as MP4, by the program `ffmpeg`.
 
     Args:
         path: The file.
         frames: `(n, height, width, 3)` uint8.
         seconds: Per frame.
 
-    Returns:
-        Whether it was written.
+    Raises:
+        ArgumentError: there is no `ffmpeg`, or it failed.
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        return False
+        raise ArgumentError(
+            f"film {path.name!r}: got no program 'ffmpeg'; allowed: one on the PATH; install it, for example by 'apt-get install ffmpeg' "
+            "or 'conda install ffmpeg'; the report holds the same films as GIF without it"
+        )
     found = _checked(frames)
     # The encoder wants even sides.
     found = found[:, : found.shape[1] // 2 * 2, : found.shape[2] // 2 * 2]
@@ -86,7 +94,6 @@ def write_mp4(path: Path, frames: np.ndarray, seconds: float = 0.1) -> bool:
         )
         if done.returncode:
             raise ArgumentError(f"film: ffmpeg failed on {str(path)!r}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-    return True
 
 
 def enlarged(frames: np.ndarray, times: int) -> np.ndarray:

@@ -90,14 +90,35 @@ class Results(Sequence[Result]):
         """`(n,)` whether each was evaluated."""
         if isinstance(self._told, Columns):
             return ~np.isnan(self._told.rewards)
-        return np.array([f.ok for f in self._told], dtype=bool)
+        return np.array([f.reward is not None for f in self._told], dtype=bool)
 
     @cached_property
     def rewards(self) -> np.ndarray:
         """`(n,)`; 0 where an evaluation failed."""
         if isinstance(self._told, Columns):
             return np.where(self.ok, self._told.rewards, 0.0)
-        return np.array([f.scalar if f.ok else 0.0 for f in self._told], dtype=np.float64)
+        plain = [f.reward for f in self._told]
+        if not all(type(r) is float for r in plain):
+            plain = [f.scalar if f.ok else 0.0 for f in self._told]
+        return np.array(plain, dtype=np.float64)
+
+    def descriptors(self, rows: np.ndarray) -> Sequence[Any]:
+        """Descriptors of some, None where there is none."""
+        if isinstance(self._told, Columns):
+            return [None] * len(rows) if self._told.descriptors is None else self._told.descriptors[rows]  # type: ignore[return-value]
+        return [self._told[i].descriptor for i in rows]
+
+    def observations(self, rows: np.ndarray) -> Sequence[Any]:
+        """Observations of some, None where there are none."""
+        if isinstance(self._told, Columns):
+            return [None] * len(rows) if self._told.observations is None else [self._told.observations[i] for i in rows]
+        return [self._told[i].observations for i in rows]
+
+    def zones(self, rows: np.ndarray) -> list[str | None]:
+        """Zones of some."""
+        if isinstance(self._told, Columns):
+            return [None] * len(rows) if self._told.zones is None else [self._told.zones[i] for i in rows]
+        return [self._told[i].zone for i in rows]
 
     def pairs(self, algorithm: str, missing: float) -> np.ndarray:
         """`(n, 2)` descriptors; `missing` where an evaluation failed.
@@ -110,14 +131,13 @@ class Results(Sequence[Result]):
             if found is None or found.shape[1] != 2:
                 raise _no_pair(algorithm, None if found is None else found[0].tolist())
             return np.where(self.ok[:, None], found, missing)
-        made = np.full((len(self), 2), missing)
-        for i, feedback in enumerate(self._told):
-            if not feedback.ok:
-                continue
-            if feedback.descriptor is None or len(feedback.descriptor) != 2:
-                raise _no_pair(algorithm, feedback.descriptor)
-            made[i] = feedback.descriptor
-        return made
+        nothing, made = (missing, missing), []
+        for feedback in self._told:
+            place = nothing if feedback.reward is None else feedback.descriptor
+            if place is None or len(place) != 2:
+                raise _no_pair(algorithm, place)
+            made.append(place)
+        return np.array(made, dtype=np.float64).reshape(-1, 2)
 
 
 def _no_pair(algorithm: str, got: Any) -> ArgumentError:

@@ -53,11 +53,13 @@ class Grid:
     def cell_index(self, descriptors: Any) -> np.ndarray:
         """Flat index of the cell of each descriptor `(n, 2)`; -1 outside the grid."""
         found = np.asarray(descriptors, dtype=np.float64).reshape(-1, 2)
-        place = np.floor((found - self.low) / (self.high - self.low) * self.cells)
-        place = np.where(found == self.high, self.cells - 1, place)
-        inside: Any = ((found >= self.low) & (found <= self.high)).all(1)
-        flat = np.where(inside[:, None], place, 0).astype(np.int64)
-        return np.where(inside, flat[:, 0] * self.cells + flat[:, 1], -1)
+        inside = (found >= self.low) & (found <= self.high)
+        if not (whole := bool(inside.all())):
+            found = np.where(inside, found, self.low)
+        # Rounded down; just below the upper edge the quotient may round up to it.
+        place = np.minimum((found - self.low) / (self.high - self.low) * self.cells, self.cells - 1).astype(np.int64)
+        flat = place[:, 0] * self.cells + place[:, 1]
+        return flat if whole else np.where(inside.all(1), flat, -1)
 
     @property
     def size(self) -> int:

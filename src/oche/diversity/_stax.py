@@ -6,7 +6,7 @@ emitters and given descriptors SERENE. What emitters do is in `_exploitation.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from oche.diversity._exploitation import Exploitation
 from oche.diversity._generational import Batch, Boundary, Search, population_for
 from oche.diversity._members import Members
 from oche.diversity._novelty import local_competition, novelty
-from oche.diversity._results import Result, Results
+from oche.diversity._results import Results
 from oche.diversity._schedulers import scheduler as make_scheduler
 from oche.diversity._selection import SELECTIONS, best_by, best_by_fronts, selection_rule
 from oche.errors import ArgumentError, unknown
@@ -214,9 +214,9 @@ class Stax(Exploitation):
     def _select(self) -> None:
         """Add to the archive, and choose the next population."""
         s, ids = self._given, [*self.population, *self.offspring]
-        reference = self._union(ids)
-        own = np.searchsorted(reference, ids)
-        known = self.members.of("descriptor", reference)
+        reference = self._reference_rows(ids)
+        own = np.searchsorted(reference, self.members.rows(ids))
+        known = self.members["descriptor"][reference]
         value = {"novelty": novelty(known[own], known, s["neighbors"], own)}
         start = len(self.population)
         self._add_to_archive(value["novelty"][start:])
@@ -224,7 +224,7 @@ class Stax(Exploitation):
         value["reward"] = self.members.of("reward", ids)
         rule = s["selection"]
         if rule == "novelty-local":
-            rewards = self.members.of("reward", reference)
+            rewards = self.members["reward"][reference]
             value["local"] = local_competition(known[own], rewards[own], known, rewards, s["neighbors"], own)
         chosen = [value[name] for name in SELECTIONS[rule]]
         if rule == "coin":
@@ -243,40 +243,39 @@ class Stax(Exploitation):
             rows = self._generator("archive").choice(len(self.offspring), n, replace=False).tolist() if n else []
         self.archive_ids += [self.offspring[i] for i in rows]
 
-    def _union(self, ids: Iterable[int]) -> np.ndarray:
+    def _reference_rows(self, ids: Sequence[int]) -> np.ndarray:
         """The reference set: some policies and both archives, each once, in the order of ids."""
-        return np.unique(np.array([*ids, *self.archive_ids, *self.rewarding_ids], dtype=np.int64))
+        return self.members.distinct(ids, self.archive_ids, self.rewarding_ids)
 
     # -- descriptors ------------------------------------------------------------------------------------------------------------
 
     def _take(self, results: Results) -> list[int]:
         """Put evaluated policies into the table, described; failed ones are left out."""
-        done = [r for r in results if r.feedback.ok]
-        if not done:
+        rows = np.flatnonzero(results.ok)
+        if not len(rows):
             return []
         columns = {
-            "genome": np.stack([r.genome for r in done]),
-            "reward": np.array([r.feedback.scalar for r in done], dtype=np.float64),
-            "number": np.array([r.number for r in done], dtype=np.int64),
-            "given": _descriptors(done, needed=self._given["descriptor"] == "given"),
+            "genome": results.genomes[rows],
+            "reward": results.rewards[rows],
+            "number": results.numbers[rows],
+            "given": _descriptors(results.descriptors(rows), len(rows), needed=self._given["descriptor"] == "given"),
         }
         if self._given["descriptor"] == "learned":
-            columns["frames"] = self._frames(done)
+            columns["frames"] = self._frames(results.observations(rows))
             columns["descriptor"], columns["surprise"] = self._encode(columns["frames"])
         else:
-            columns["descriptor"], columns["surprise"] = columns["given"], np.zeros(len(done))
-        return self.members.add(columns, [r.feedback.zone for r in done])
+            columns["descriptor"], columns["surprise"] = columns["given"], np.zeros(len(rows))
+        return self.members.add(columns, results.zones(rows))
 
-    def _frames(self, done: list[Result]) -> np.ndarray:
+    def _frames(self, seen: Sequence[Any]) -> np.ndarray:
         if self.coder is None:
             self.coder = self._new_coder(int(self._generator("autoencoder").integers(2**62)))
-        for r in done:
-            if r.feedback.observations is None:
-                raise ArgumentError(
-                    f"algorithm {self.name!r}: got feedback without frames; allowed: observations (frames, channels, height, width); "
-                    "use an environment with frames, or descriptor='given'"
-                )
-        return np.stack([self.coder.fit_frames(r.feedback.observations) for r in done])
+        if any(frames is None for frames in seen):
+            raise ArgumentError(
+                f"algorithm {self.name!r}: got feedback without frames; allowed: observations (frames, channels, height, width); "
+                "use an environment with frames, or descriptor='given'"
+            )
+        return np.stack([self.coder.fit_frames(frames) for frames in seen])
 
     def _new_coder(self, seed: int) -> Any:
         from oche.diversity._autoencoder import Autoencoder
@@ -299,8 +298,8 @@ class Stax(Exploitation):
         if s["reset_ae"]:
             self.coder.reset(seed)
         if s["train"]:
-            ids = self._union([*self.population, *self.offspring])
-            found = self.coder.train(self.members.of("frames", ids).reshape(-1, *self.members["frames"].shape[2:]), seed)
+            frames = self.members["frames"][self._reference_rows([*self.population, *self.offspring])]
+            found = self.coder.train(frames.reshape(-1, *frames.shape[2:]), seed)
             self.trainings.append({**found, "chunk": float(self._chunks)})
         descriptors, surprises = self._encode(self.members["frames"])
         self.members.replace("descriptor", descriptors)
@@ -353,15 +352,14 @@ class Stax(Exploitation):
         return f"{self._phase} · {archives} · {len(self.live)} emitters" if self._given["emitters"] else archives
 
 
-def _descriptors(done: list[Result], needed: bool) -> np.ndarray:
+def _descriptors(found: Sequence[Any], n: int, needed: bool) -> np.ndarray:
     """Descriptors from outside, `(n, numbers)`; without numbers if there are none and none are needed."""
-    found = [r.feedback.descriptor for r in done]
     if any(d is None for d in found):
         if needed:
             raise ArgumentError(
                 "descriptor: got feedback without one; allowed: a task that gives descriptors; use descriptor='learned' for frames"
             )
-        return np.zeros((len(done), 0))
+        return np.zeros((n, 0))
     values = np.array(found, dtype=np.float64)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(1))[0])

@@ -12,6 +12,7 @@ from oche.judge._svg import Scale, el, tick_text
 
 WIDTH, HEIGHT = 360, 240
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 40
+_HALF_DIGIT = 3.4  # half the width of a digit of a tick
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,9 @@ def frame(x: Axis, y: Axis) -> list[Markup]:
             el("text", text, x=LEFT - 6, y=f"{at + 4:.1f}", text_anchor="end", class_="tick"),
         ]
     for tick, text in x.ticks():
-        parts.append(el("text", text, x=f"{px(x, tick):.1f}", y=HEIGHT - BOTTOM + 15, text_anchor="middle", class_="tick"))
+        # A text at the end of the axis is moved in rather than cut off.
+        middle = min(px(x, tick), WIDTH - _HALF_DIGIT * len(text))
+        parts.append(el("text", text, x=f"{middle:.1f}", y=HEIGHT - BOTTOM + 15, text_anchor="middle", class_="tick"))
     turned = f"translate(12 {(HEIGHT - BOTTOM) / 2}) rotate(-90)"
     parts += [
         el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=HEIGHT - BOTTOM, y2=HEIGHT - BOTTOM, class_="axis"),

@@ -56,11 +56,12 @@ def _map(panel: Mapping[str, Any], x: float, y: float) -> Markup:
 
 def shares(study: Mapping[str, Any]) -> dict[str, Any]:
     """One bar per algorithm: what its evaluations were spent on."""
-    names = list(dict.fromkeys(part for bar in study["bars"] for part in bar["parts"]))
+    # Exploration first, wherever a file has put it.
+    names = sorted(dict.fromkeys(part for bar in study["bars"] for part in bar["parts"]), key=lambda name: name != "explore")
     colors = {name: i % 8 for i, name in enumerate(names)}
     pictures: list[Markup] = []
     for bar in study["bars"]:
-        percents = {k: 100 * v for k, v in bar["parts"].items()}
+        percents = {name: 100 * bar["parts"][name] for name in names if name in bar["parts"]}
         label = el("div", el("b", bar["name"]), el("span", f"{percents.get('explore', 0.0):.0f} % exploration", class_="values"))
         pictures.append(
             el("div", Markup(str(label).replace("<div>", '<div class="row-head">', 1)), share_bar(bar["name"], percents, colors))
@@ -100,14 +101,18 @@ def _scatter(study: Mapping[str, Any]) -> Markup:
         left.append(el("circle", cx=f"{tx * _SIDE:.1f}", cy=f"{(1 - ty) * _SIDE:.1f}", **look))
         right.append(el("circle", cx=f"{across(lx) * _SIDE:.1f}", cy=f"{(1 - up(ly)) * _SIDE:.1f}", **look))
     parts = []
-    for i, (title, marks) in enumerate((("true place", left), ("learned space", right))):
+    for i, (title, marks) in enumerate((("true place", left), (_searched(study), right))):
         border = el("rect", x=0.5, y=0.5, width=_SIDE - 1, height=_SIDE - 1)
         parts.append(
             el("g", el("text", title, x=0, y=-6, class_="label"), border, *marks, transform=f"translate({i * (_SIDE + _GAP)} {_HEAD})")
         )
-    said = f"{len(points)} policies by true place and in the learned space, colored by true place"
+    said = f"{len(points)} policies by true place and in the {_searched(study)}, colored by true place"
     box = f"0 0 {2 * _SIDE + _GAP} {_SIDE + _HEAD + 4}"
     return el("svg", *parts, viewBox=box, role="img", aria_label=said, class_="figure points")
+
+
+def _searched(study: Mapping[str, Any]) -> str:
+    return "learned space" if study["trained"] else "untrained space"
 
 
 def _color(x: float, y: float) -> str:
@@ -119,11 +124,12 @@ def _color(x: float, y: float) -> str:
 def _distances(study: Mapping[str, Any]) -> Markup:
     pairs = study["pairs"]
     x = Axis.over([p[0] for p in pairs], "true distance", zero=True)
-    y = Axis.over([p[1] for p in pairs], "distance in the learned space", zero=True)
+    y = Axis.over([p[1] for p in pairs], f"distance in the {_searched(study)}", zero=True)
     dots = [el("circle", cx=px(x, a), cy=py(y, b), r=2) for a, b in pairs]
     related = "" if study["correlation"] is None else f"; correlation {study['correlation']:.2f}"
     parts = [*frame(x, y), el("g", *dots, class_="pairs")]
-    return figure("Distances", parts, f"Distances of {len(pairs)} random pairs of policies, learned against true{related}")
+    said = f"Distances of {len(pairs)} random pairs of policies, in the {_searched(study)} against true ones{related}"
+    return figure("Distances", parts, said)
 
 
 def family(study: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def films(study: Mapping[str, Any]) -> dict[str, Any]:
         Markup('<details open><summary>{}</summary>{}<p class="muted">{}</p></details>').format(p["name"], _image(p, shape), p["caption"])
         for p in study["pictures"]
     ]
-    return {"name": study["name"], "verdict": "", "pictures": [join(shown)]}
+    return {"name": study["name"], "verdict": "", "pictures": [Markup('<div class="films">{}</div>').format(join(shown))], "wide": True}
 
 
 def _image(picture: Mapping[str, Any], shape: str) -> Markup:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from oche.judge._genotype_graph import drawing, genotype_picture, parse_genotype, style
 from oche.judge._lattice_graph import lattice_picture, parse_path
-from oche.judge._svg import clipped, el
+from oche.judge._svg import clipped, el, join
 from oche.store.record import Record
 
 _EDGE = re.compile(r"^(?P<op>[^~|+]+)~(?P<source>\d+)$")
@@ -19,6 +19,8 @@ _SHORT = {"nor_": "", "_connect": "", "_": " ", "avg pool": "avg pool", "conv 3x
 _COLOR = {"nor_conv_3x3": 0, "nor_conv_1x1": 1, "avg_pool_3x3": 2, "max_pool_3x3": 3, "skip_connect": 7}
 _NONE = ("none", "zero", "zeroize")
 _WIDTH, _MARGIN, _RADIUS = 360, 24, 13
+# Of a program with very many decisions, as a policy has, only the first are listed.
+_MANY, _FIRST = 48, 12
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,20 @@ def cell_graph(edges: list[Edge], text: str) -> Markup:
 
 
 def decision_list(decisions: Mapping[str, object]) -> Markup:
-    """Decisions by key, for programs that are not a cell."""
-    items = []
-    for key, value in decisions.items():
+    """Decisions by key, for programs that are not a cell; of very many only the first."""
+    items, shown_keys = [], list(decisions)
+    if len(decisions) > _MANY:
+        # A file may have put g10 before g2.
+        shown_keys = sorted(shown_keys, key=lambda key: [(len(part), part) for part in re.split(r"(\d+)", key)])[:_FIRST]
+    for key in shown_keys:
+        value = decisions[key]
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else f"{value:g}" if isinstance(value, float) else str(value)
         items.append(el("div", el("dt", str(key)), el("dd", shown)))
-    return el("dl", *items, class_="decisions")
+    listed = el("dl", *items, class_="decisions")
+    if len(items) == len(decisions):
+        return listed
+    rest = f"The first {len(items)} of {len(decisions):,} decisions. All are in this page's data."
+    return join([listed, el("p", rest, class_="muted")])
 
 
 def _below(edge: Edge) -> bool:

@@ -65,7 +65,8 @@ def curve_plot(groups: Sequence[Group], name: str, colors: dict[str, int]) -> Ma
     # The first few values of a search are often so poor that they would flatten all that follows.
     y = Scale.over([p[1] for _, cs in arms for c in cs for p in c if p[0] >= _SKIPPED * x.high or p is c[-1]])
     unit = _cost_unit([r for g, _ in arms for r in g.done if r.curves.get(name)], name)
-    parts = frame(Axis(x, unit), Axis(y, name))
+    shown = name.replace("_", " ")
+    parts = frame(Axis(x, unit), Axis(y, shown))
     for group, curves in arms:
         color = f"s{colors.get(group.label, 0)}" if group.role != "baseline" else "sr"
         ticks = sorted({p[0] for c in curves for p in c})
@@ -75,8 +76,8 @@ def curve_plot(groups: Sequence[Group], name: str, colors: dict[str, int]) -> Ma
         thick = [el("path", d=_steps(mean, x, y), class_="thick")] if mean else []
         parts.append(el("g", el("title", f"{group.label}: {len(curves)} runs"), *thin, *thick, class_=f"curve {color}"))
     names = ", ".join(g.label for g, _ in arms)
-    label = f"{name} over cost as step curves, one thin line per run and one thick line per mean: {names}"
-    return figure(f"{name} over cost", parts, label)
+    label = f"{shown} over cost as step curves, one thin line per run and one thick line per mean: {names}"
+    return figure(f"{shown} over cost", parts, label)
 
 
 def _steps(points: Sequence[Sequence[float]], x: Scale, y: Scale) -> str:

@@ -53,7 +53,8 @@ def _line(entry: Entry, row: Row, scale: Scale) -> Markup:
     zero = el("line", x1=percent(scale(0)), x2=percent(scale(0)), y1=0, y2=_HEIGHT, class_="zero")
     bar = el("line", x1=percent(scale(row.ri_low)), x2=percent(scale(row.ri_high)), y1=y, y2=y, class_="bar")
     if row.against == "random search":
-        mark = el("svg", el("path", d="M0-6L6 0L0 6L-6 0Z", class_="solid"), x=percent(scale(row.ri)), y=y, overflow="visible")
+        diamond = el("path", d="M0-6L6 0L0 6L-6 0Z", class_="solid")
+        mark = el("svg", diamond, x=percent(scale(row.ri)), y=y, overflow="visible", aria_hidden="true")
     else:
         mark = el("circle", cx=percent(scale(row.ri)), cy=y, r=4.5, class_="hollow")
     text = numbers.improvement(row)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _TOLD_IN_FULL = 3
 
 # Pictures of more tasks or programs than this make the page slow to read; the tables hold them all.
-_STRIPS, _PICTURES, _CURVES = 12, 12, 3
+_STRIPS, _PICTURES, _CURVES = 12, 12, 5
 
 
 def render(template: str, title: str, embedded: str, **values: Any) -> str:
@@ -197,7 +197,7 @@ def _curves(report: Report, colors: dict[str, int]) -> list[tuple[str, Markup]]:
         # Incumbents have pictures of their own, with their intervals.
         drawn = any(a.task == task for a in report.anytime)
         names = [n for n in curve_names(groups) if not (drawn and is_incumbent(n))][:_CURVES]
-        found += [(f"{name}, {dataset_name(groups[0].first)}", curve_plot(groups, name, colors)) for name in names]
+        found += [(f"{name.replace('_', ' ')}, {dataset_name(groups[0].first)}", curve_plot(groups, name, colors)) for name in names]
     return found[: 4 * _CURVES]
 
 

@@ -58,6 +58,7 @@ def _part(name: str, verdict: str, pictures: list[Markup | None], caption: str =
         "legend": [],
         "lines": [],
         "more": None,
+        "wide": False,
         **more,
     }
 

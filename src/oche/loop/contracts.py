@@ -169,6 +169,8 @@ class Feedback:
                     "feedback: got no reward with status 'done'; allowed: a finite number or a tuple of them; use skip() or fail()"
                 )
             return
+        if type(self.reward) is float and math.isfinite(self.reward):
+            return  # by far the most frequent case
         values = self.reward if isinstance(self.reward, tuple) else (self.reward,)
         if not values or not all(math.isfinite(v) for v in values):
             raise FeedbackError(f"reward: got {self.reward!r}; allowed: finite numbers; report a failed trial with fail() or skip()")

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 #: Read by numeric libraries when they load.
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -46,10 +47,17 @@ def limited_threads(threads: int) -> Iterator[None]:
             set_torch_threads(saved_threads)
 
 
-def _limit_libraries(threads: int):
-    # scikit-learn brings threadpoolctl. Looking through the loaded libraries takes some milliseconds: once per run is fine.
-    with suppress(ImportError):
-        from threadpoolctl import threadpool_limits
+#: Number of modules at the last look, and the libraries found then.
+_found: tuple[int, Any] = (-1, None)
 
-        return threadpool_limits(limits=threads)
+
+def _limit_libraries(threads: int) -> Any:
+    # Looking through the loaded libraries takes some milliseconds: it is done again only after something was imported.
+    global _found
+    with suppress(ImportError):
+        from threadpoolctl import ThreadpoolController  # comes with scikit-learn
+
+        if _found[0] != len(sys.modules):
+            _found = (len(sys.modules), ThreadpoolController())
+        return _found[1].limit(limits=threads)
     return None

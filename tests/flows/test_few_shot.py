@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from oche import algorithms, flows
 from oche.errors import ArgumentError, BudgetError, TrainingError
+from oche.flows._few_shot_inherit import inherit
 from oche.flows._few_shot_leaves import best_of
-from oche.flows._few_shot_node import SplitNode, inherit
+from oche.flows._few_shot_node import SplitNode
 from oche.flows._few_shot_points import parts_of
 from oche.flows._matching import Score, cosines, similarity, sketched, survivors
 from oche.loop.contracts import Budget, Problem
@@ -128,9 +129,9 @@ def test_probing_changes_nothing():
     search.advance(5)
     before, rng, draws = search.inner.state(), torch.get_rng_state(), search.inner.net._draws
     mode, moment = search.inner.net.training, search.inner.net.policy.moment
-    search._start_probe()
+    probe = search.work.start_probe()
     for _ in range(4):
-        search._probing.step()
+        probe.step()
     assert same(search.inner.state(), before) and torch.equal(torch.get_rng_state(), rng)
     assert (search.inner.net.training, search.inner.net.policy.moment, search.inner.net._draws) == (mode, moment, draws)
 
@@ -177,7 +178,7 @@ def test_no_split_is_the_plain_search():
     alone.setup(Space(Net), problem(), 0)
     finished(alone)
     search = finished(started(flows.FewShot([])))
-    assert same(search.state()["inner"], alone.state())
+    assert same(search.state()["work"]["inner"], alone.state())
     assert [p.dna for p in search.propose(3)] == [p.dna for p in alone.propose(3)]
 
 
@@ -185,7 +186,7 @@ def test_a_child_that_inherits_gives_the_outputs_of_its_parent():
     search = started("few-shot?splits=1:2&restart=none&final_epochs=1")
     search.advance(5)
     allowed = {"op0": ["conv3", "id"]}
-    child = search._made(SplitNode("root/x", allowed), 1)
+    child = search.work._made(SplitNode("root/x", allowed), 1)
     inherit(search.inner, child, allowed)
     dna = child.space.at(3)
     whole = search.space.encode_decisions(child.space.decisions(dna))

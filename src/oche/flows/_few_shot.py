@@ -177,6 +177,11 @@ class FewShot:
         before = sum(self.nodes(level, candidates) * (b - a) for level, (a, b) in enumerate(pairwise(ends)))
         return before + self.leaves(candidates) * final_epochs
 
+    @property
+    def parted(self) -> bool:
+        """Whether a weight-sharing search is done in parts, see `oche.loop.TreeRun`; without splits it is the plain one."""
+        return bool(self.splits)
+
     def search(self, make: Callable[[], Any]) -> Any:
         """An algorithm over the whole space: of the kind that `make` gives."""
         made = make()

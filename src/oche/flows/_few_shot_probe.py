@@ -47,6 +47,11 @@ class Probe:
         """Whether gradients are read."""
         return self.flow.criterion == "gm" or (self.flow.choose == "gm" and not callable(self.flow.criterion))
 
+    @property
+    def passes(self) -> int:
+        """Passes so far."""
+        return sum(len(s.labels) * len(s.matrices) for s in (*self.alive, *self.out)) if self.reads else 0
+
     def _choices(self) -> list[Score]:
         """Choices of the node that can be split, in the order of the space."""
         flow, net, found = self.flow, self.inner.net, []

@@ -19,7 +19,8 @@ def inherit(parent: OneShot | Staged, child: OneShot | Staged, allowed: Mapping[
         inherit(parent.inner, child.inner, allowed)
         child.inner.teacher = _lesson(parent.inner, child.inner, allowed)
         return
-    assert isinstance(parent, OneShot) and isinstance(child, OneShot)
+    assert isinstance(parent, OneShot)
+    assert isinstance(child, OneShot)
     child.net.load_state_dict(parent.net.restrict(allowed, weights="copy").state_dict())
     old, new = parent.training, child.training
     _take(old.weight_group, old.weight_optimizer, new.weight_group, new.weight_optimizer)

@@ -10,6 +10,7 @@ from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_plan import Plan
 from oche.algorithms.staged import Staged
 from oche.errors import ArgumentError, BudgetError
+from oche.flows._few_shot_halving import rung_steps
 from oche.loop.contracts import Budget
 from oche.program import Space
 
@@ -42,6 +43,8 @@ class Timetable:
         self._choices, self._widest = len(widths), max(widths, default=2)
         self.epochs = [epoch * n_train for epoch, _ in flow.splits]
         self.final = (flow.final_epochs or plan.epochs) * n_train
+        #: Steps of the first rung on which picks are trained alone.
+        self.rung = flow.rung_epochs * n_train if flow.select == "halving" else 0
         self.batches = flow.batches
         limits = budget.limits() if budget is not None else {}
         if flow.splits and limits and set(limits) != {"epochs"}:
@@ -58,7 +61,8 @@ class Timetable:
     def _trained(self) -> int:
         ends = [0, *self.epochs]
         levels = range(len(self.epochs))
-        return sum(self._nodes(t) * (ends[t + 1] - ends[t]) for t in levels) + self._nodes(len(self.epochs)) * self.final
+        leaves = self._nodes(len(self.epochs))
+        return sum(self._nodes(t) * (ends[t + 1] - ends[t]) for t in levels) + leaves * self.final + rung_steps(leaves, self.rung)
 
     def _shrink(self, allowed: float) -> None:
         if self._trained() + self._probed * self.batches <= allowed:
@@ -70,6 +74,7 @@ class Timetable:
         for level, steps in enumerate(self.epochs):
             self.epochs[level] = before = max(math.floor(steps * factor), before + 1, 1 if steps else 0)
         self.final = max(1, math.floor(self.final * factor))
+        self.rung = max(1, math.floor(self.rung * factor)) if self.rung else 0
         if self._trained() > left:
             raise BudgetError(
                 f"budget of flow few-shot: got epochs={allowed / self.n_train:g}; allowed: enough for a step of each of up to "

@@ -15,6 +15,7 @@ from oche.algorithms.one_shot_streams import difference
 from oche.algorithms.staged import Staged
 from oche.errors import ArgumentError, unknown
 from oche.flows._few_shot import FewShot
+from oche.flows._few_shot_halving import PickSearch, Rungs, best_first
 from oche.flows._few_shot_leaves import Oracle
 from oche.flows._few_shot_node import SplitNode
 from oche.flows._few_shot_schedule import Timetable
@@ -57,6 +58,7 @@ class FewShotSearch:
                 if key not in space.keys:
                     raise unknown("choice", key, space.keys)
         self.nodes = SplitTree(self.flow, space, self.times)
+        self.rungs = Rungs(self.times.rung)
 
     @property
     def steps(self) -> int:
@@ -65,24 +67,31 @@ class FewShotSearch:
 
     @property
     def over(self) -> bool:
-        """Whether every node is through."""
-        return self.nodes.done
+        """Whether every node, and every rung of their picks, is through."""
+        return self.nodes.done and not self.rungs.ready()
 
     def ready(self) -> list[Part]:
-        """Nodes that can be worked on."""
-        return [Part(node.path, {"node": asdict(node), "level": level}, node.parent or None) for level, node in self.nodes.ready()]
+        """Nodes that can be worked on, or picks that can be trained."""
+        return [_part(level, node) for level, node in self.nodes.ready()] or self.rungs.ready()
 
-    def part(self, part: Part) -> NodeSearch:
-        """The search of a node."""
+    def part(self, part: Part) -> NodeSearch | PickSearch:
+        """The search of a node, or the training of a pick."""
+        if "pick" in part.settings:
+            return PickSearch(plan_of(self.make()), part)
         return NodeSearch(self.flow, self.make, SplitNode(**part.settings["node"]), part.settings["level"])
 
     def tell(self, name: str, result: Mapping[str, Any]) -> None:
-        """A node is through."""
+        """A part is through."""
+        if self.nodes.done:
+            self.rungs.tell(name, result)
+            return
         self.nodes.tell(name, result)
+        if self.nodes.done and self.flow.select == "halving":
+            self.rungs.begin({path: found["pick"] for path, found in self.tree.items() if "pick" in found})
 
     def awaited(self, name: str) -> bool:
-        """Whether nodes that go on with the weights of this one are not known yet."""
-        return self.nodes.awaited(name)
+        """Whether parts that go on from the end of this one are not known yet."""
+        return self.nodes.awaited(name) if self.nodes.knows(name) else self.rungs.awaited(name)
 
     # -- in one piece -----------------------------------------------------------------------------------------------------------
 
@@ -100,11 +109,16 @@ class FewShotSearch:
 
     def _open(self) -> None:
         """Begin with the next node."""
-        part = self.ready()[0]
-        self.work = self.part(part)
+        self._begin(self.ready()[0])
+        if self._at.source is not None:
+            self.work.inherit(self._ends[self._at.source])
+
+    def _begin(self, part: Part) -> None:
+        self._at, self.work = part, self.part(part)
         self.work.setup(self.space, self.problem, self.seed, self.budget)
-        if part.source is not None:
-            self.work.inherit(self._ends[part.source])
+        if isinstance(self.work, NodeSearch):
+            #: The node that is or was worked on.
+            self.node = self.work
 
     @property
     def tree(self) -> dict[str, dict[str, Any]]:
@@ -114,22 +128,26 @@ class FewShotSearch:
     @property
     def inner(self) -> OneShot:
         """The search of the present node."""
-        return self.work.one
+        return self.node.one
 
     @property
     def network(self) -> Supernet:
         """The shared network of the present node."""
-        return self.work.network
+        return self.node.network
 
     @property
     def leaves(self) -> list[dict[str, Any]]:
-        """Path, pick and score of every last node that is through."""
-        return [{"path": path, **found} for path, found in self.tree.items() if "pick" in found]
+        """Path, pick and score of every last node that is through; with `halving` the score is that of its last rung."""
+        found = [{"path": path, **found} for path, found in self.tree.items() if "pick" in found]
+        if not self.rungs.rungs or not self.over:
+            return found
+        scores = {leaf["path"]: self.rungs.found(leaf["path"]) for leaf in found}
+        return [{**leaf, "score": scores[leaf["path"]][-1], "rungs": scores[leaf["path"]]} for leaf in found]
 
     @property
     def cost(self) -> Cost:
         """All that was spent so far; epochs are those of all supernets and, by their passes, of probing."""
-        return sum((cost for path, cost in self._spent.items() if path != self.work.node.path), Cost()) + self.work.cost
+        return sum((cost for name, cost in self._spent.items() if name != self._at.name), Cost()) + self.work.cost
 
     def advance(self, steps: int) -> Progress:
         """Do at most `steps` more steps, over the ends of nodes.
@@ -143,23 +161,23 @@ class FewShotSearch:
             left, metrics, self._steps = left - taken, progress.metrics, self._steps + taken
             if progress.done:
                 self._close()
-        step, done, level = self._steps, self.over, self.work.level
+        step, done, level = self._steps, self.over, self.node.level
         total = step if done else max(step + 1, self.steps)
         where = {"level": float(level), "nodes": float(len(self.nodes.levels[level]))}
-        note = f"{len(self.leaves)} of {len(self.nodes.leaves)} leaves" if self.work.last else f"level {level}"
-        return Progress(step, total, done, difference(self.cost, before), {**metrics, **where}, f"{self.work.node.path} · {note}")
+        note = f"{len(self.leaves)} of {len(self.nodes.leaves)} leaves" if self.node.last else f"level {level}"
+        return Progress(step, total, done, difference(self.cost, before), {**metrics, **where}, f"{self._at.name} · {note}")
 
     def _close(self) -> None:
         """The node is through: on to the next one."""
-        path, work = self.work.node.path, self.work
-        self.tell(path, work.result)
-        self._spent[path] = replace(work.cost, seconds=0.0, cpu_seconds=0.0)
-        if work.last:
-            self._leaves[path] = work.state()
-        elif self.nodes.inherits(work.level + 1):
-            self._ends[path] = work.state()
+        name, work = self._at.name, self.work
+        self.tell(name, work.result)
+        self._spent[name] = replace(work.cost, seconds=0.0, cpu_seconds=0.0)
+        if isinstance(work, NodeSearch) and work.last:
+            self._leaves[name] = work.state()
+        elif self.awaited(name) or any(part.source == name for part in self.ready()):
+            self._ends[name] = work.state()
         sources = [part.source for part in self.ready()]
-        self._ends = {path: end for path, end in self._ends.items() if path in sources or self.awaited(path)}
+        self._ends = {name: end for name, end in self._ends.items() if name in sources or self.awaited(name)}
         if not self.over:
             self._open()
 
@@ -181,17 +199,12 @@ class FewShotSearch:
         self._check_done("leaf")
         if path not in self._leaves:
             raise unknown("last node", path, list(self._leaves))
-        made = self._at(path)
-        made.load(self._leaves[path])
-        made.network.eval()
-        return made.one
-
-    def _at(self, path: str) -> NodeSearch:
-        """The search of a node, set up and not begun."""
         level, node = next(found for found in self.nodes.nodes if found[1].path == path)
         made = NodeSearch(self.flow, self.make, node, level)
         made.setup(self.space, self.problem, self.seed, self.budget)
-        return made
+        made.load(self._leaves[path])
+        made.network.eval()
+        return made.one
 
     def _check_done(self, what: str) -> None:
         if not self.over:
@@ -206,10 +219,9 @@ class FewShotSearch:
         """
         self._check_done("propose")
         if not self.flow.splits:
-            return self.work.inner.propose(n)
-        ranked = sorted(self.leaves, key=lambda leaf: -leaf["score"])[:n]
+            return self.node.inner.propose(n)
         found = []
-        for number, leaf in enumerate(ranked):
+        for number, leaf in enumerate(best_first(self.leaves)[:n]):
             taken = _decisions(leaf["pick"])
             info = {**leaf["info"], "leaf": leaf["path"], "leaf_score": leaf["score"]}
             found.append(Proposal(number, self.space.encode_decisions(taken), info=info))
@@ -221,8 +233,9 @@ class FewShotSearch:
         """What a record keeps of the tree: it can be drawn from it."""
         architecture = getattr(self.space.root.program, "architecture", None)
         nodes = {}
+        leaves = {leaf["path"]: leaf for leaf in self.leaves}
         for path, node in self.tree.items():
-            nodes[path] = {k: v for k, v in node.items() if k != "info"}
+            nodes[path] = {k: v for k, v in leaves.get(path, node).items() if k not in ("info", "path")}
             if "pick" in node and architecture is not None:
                 nodes[path]["arch"] = str(architecture({**self.space.fixed, **_decisions(node["pick"])}))
         select = self.flow.settings["select"] or "valid"
@@ -233,7 +246,7 @@ class FewShotSearch:
 
     def gradients(self, fixed: Mapping[str, str]) -> Any:
         """Mean gradient of the present node's weights; see `WeightSharing.gradients`."""
-        return self.work.inner.gradients(fixed)
+        return self.node.inner.gradients(fixed)
 
     # -- state ----------------------------------------------------------------------------------------------------------------
 
@@ -245,18 +258,31 @@ class FewShotSearch:
             "leaves": dict(self._leaves),
             "spent": {path: cost.to_json() for path, cost in self._spent.items()},
             "steps": self._steps,
-            "at": self.work.node.path,
+            "rungs": {name: dict(found) for name, found in self.rungs.results.items()},
+            "at": self._at.name,
             "work": self.work.state(),
+            "node": None if self.node is self.work else self.node.node.path,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`, after `setup`."""
-        self.nodes.load(state["results"])
+        for path in state["results"]:
+            self.tell(path, state["results"][path])
+        for name in state["rungs"]:
+            self.tell(name, state["rungs"][name])
         self._ends, self._leaves = dict(state["ends"]), dict(state["leaves"])
-        self._spent = {path: Cost.from_json(cost) for path, cost in state["spent"].items()}
+        self._spent = {name: Cost.from_json(cost) for name, cost in state["spent"].items()}
         self._steps = int(state["steps"])
-        self.work = self._at(state["at"])
+        parts = {part.name: part for part in (*(_part(level, node) for level, node in self.nodes.nodes), *self.rungs.parts())}
+        if state["node"] is not None:
+            self._begin(parts[state["node"]])
+            self.node.load(self._leaves[state["node"]])
+        self._begin(parts[state["at"]])
         self.work.load(state["work"])
+
+
+def _part(level: int, node: SplitNode) -> Part:
+    return Part(node.path, {"node": asdict(node), "level": level}, node.parent or None)
 
 
 def _decisions(pick: Mapping[str, Any]) -> dict[str, Any]:

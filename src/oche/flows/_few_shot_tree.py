@@ -70,10 +70,9 @@ class SplitTree:
         self.results[path] = dict(found)
         self._grow()
 
-    def load(self, results: Mapping[str, Mapping[str, Any]]) -> None:
-        """Take over results that were known before."""
-        self.results = {path: dict(found) for path, found in results.items()}
-        self._grow()
+    def knows(self, path: str) -> bool:
+        """Whether there is such a node."""
+        return any(node.path == path for _, node in self.nodes)
 
     def inherits(self, level: int) -> bool:
         """Whether nodes of a level go on with their parent's weights."""

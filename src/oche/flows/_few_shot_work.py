@@ -69,7 +69,9 @@ class NodeSearch:
     def _made(self, node: SplitNode, level: int) -> OneShot | Staged:
         made = self.make()
         limit = self.times.prepare(made, level)
-        made.setup(node.part_of(self.space), self.problem, self.seed if node.path == "root" else derive(self.seed, "node", node.path), limit)
+        made.setup(
+            node.part_of(self.space), self.problem, self.seed if node.path == "root" else derive(self.seed, "node", node.path), limit
+        )
         return made
 
     @property

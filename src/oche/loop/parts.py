@@ -90,4 +90,3 @@ class TreeSharing(Protocol):
     def propose(self, n: int) -> list[Proposal]:
         """The `n` best points, best first, from the results alone."""
         ...
-

@@ -1,8 +1,8 @@
 """Probes of a few-shot split: batches by need against 100 for every choice, on a DARTS cell of two nodes; whole gradients against sketches.
 
 Both probes read the same supernet, trained for some epochs on digits. Passes are counted, and processor seconds are measured on one thread,
-interleaved seed by seed. Run `python benchmarks/fewshot.py` (`--quick` for two seeds, with M=30); it exits with 1 if a gate is missed:
-at most a tenth of the passes, and the same edge and groups in 4 of 5 seeds.
+interleaved seed by seed. Run `python benchmarks/fewshot.py` (`--quick` for two seeds, with M=30; `--rows paths --seeds 3 4` for a part); it
+exits with 1 if a gate is missed: at most a tenth of the passes, and the same edge and groups in 4 of 5 seeds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ from oche.training._problem import problem as problem_of
 
 #: Gates: largest share of the passes; least seeds, of five, with the same edge and groups.
 _SHARE_GATE, _SAME_GATE = 0.10, 4
+
+#: Title, algorithm and epochs of warm-up.
+ROWS = {"mixture": ("mixture (darts)", "darts", 3), "paths": ("paths (rsps)", "rsps", 3)}
 
 OPS = {name: make for name, make in DARTS_OPS.items() if name != "none"}
 
@@ -73,11 +77,11 @@ def probed(search: Any, problem: Any, seed: int, **settings: Any) -> tuple[dict[
     return probe.found(), passes, time.process_time() - start
 
 
-def row(name: str, algorithm: str, epochs: int, seeds: int, fixed: int) -> bool:
+def row(name: str, algorithm: str, epochs: int, seeds: Sequence[int], fixed: int) -> bool:
     """One table of seeds; whether its gates hold."""
     print(f"\n{name}, {epochs} epochs of warm-up; fixed: {fixed} batches a choice; by need: the settings of the flow", flush=True)
     same, shares, ratios, near = 0, [], [], 0
-    for seed in range(seeds):
+    for seed in seeds:
         search, problem = trained(seed, algorithm, epochs)
         by_need, few, few_seconds = probed(search, problem, seed)
         full, many, many_seconds = probed(search, problem, seed, batches=fixed, first=fixed)
@@ -95,20 +99,22 @@ def row(name: str, algorithm: str, epochs: int, seeds: int, fixed: int) -> bool:
         )
     print(
         f"passes: {100 * statistics.mean(shares):.1f} % [{100 * min(shares):.1f}, {100 * max(shares):.1f}]; processor time "
-        f"{statistics.median(ratios):.1f}x [{min(ratios):.1f}, {max(ratios):.1f}] less; same edge and groups in {same} of {seeds}, "
-        f"with sketches of 4,096 numbers as without in {near} of {seeds}"
+        f"{statistics.median(ratios):.1f}x [{min(ratios):.1f}, {max(ratios):.1f}] less; same edge and groups in {same} of {len(seeds)}, "
+        f"with sketches of 4,096 numbers as without in {near} of {len(seeds)}"
     )
-    return max(shares) <= _SHARE_GATE and same >= _SAME_GATE * seeds / 5
+    return max(shares) <= _SHARE_GATE and same >= _SAME_GATE * len(seeds) / 5
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    seeds, fixed = (2, 30) if quick else (5, 100)
+    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=range(5))
+    given = parser.parse_args()
+    seeds, fixed = (range(2), 30) if given.quick else (given.seeds, 100)
     with limited_threads(1):
-        good = [row("mixture (darts)", "darts", 3, seeds, fixed), row("paths (rsps)", "rsps", 3, seeds, fixed)]
-    if quick:
+        good = [row(*ROWS[name], seeds, fixed) for name in given.rows]
+    if given.quick:
         return 0
     print("gates: " + ("passed" if all(good) else "missed"))
     return 0 if all(good) else 1

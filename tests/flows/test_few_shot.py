@@ -12,13 +12,14 @@ from torch.nn import functional as F
 
 from oche import algorithms, flows
 from oche.errors import ArgumentError, BudgetError, TrainingError
+from oche.flows._few_shot_inherit import inherit
 from oche.flows._few_shot_leaves import best_of
-from oche.flows._few_shot_node import SplitNode, inherit
+from oche.flows._few_shot_node import SplitNode
 from oche.flows._few_shot_points import parts_of
 from oche.flows._matching import Score, cosines, similarity, sketched, survivors
 from oche.loop.contracts import Budget, Problem
 from oche.loop.workbench import as_factory
-from oche.mixers import UniformPath
+from oche.mixers import Softmax, UniformPath
 from oche.program import Space, oneof
 from oche.seeds import torch_generator
 from oche.supernets import supernet
@@ -77,6 +78,22 @@ def test_similarities_of_the_smallest_net():
     assert 4 * score.cut == pytest.approx(0.870928, abs=1e-5)
 
 
+def test_candidates_of_different_shapes_run_one_by_one():
+    class Uneven(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Linear(3, 3)
+            self.op = oneof({"all": nn.Identity, "sum": lambda: Op(lambda x: x.sum(1, keepdim=True))}, name="op")
+
+        def forward(self, x):
+            return self.op(self.stem(x)).sum(1)
+
+    net = supernet(Uneven, UniformPath())
+    net.network.op.even = False  # as where widths are drawn
+    s = similarity(net, SQUARES, "op", ("all", "sum"), (torch.ones(4, 3), torch.ones(4)))
+    assert s == pytest.approx(np.ones((2, 2)), abs=1e-5)
+
+
 def test_cosines_are_symmetric_and_do_not_see_the_scale():
     g = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
     s = cosines(g)
@@ -108,6 +125,22 @@ class Planted(nn.Module):
         return self.head(self.ops(self.stem(x)))
 
 
+@pytest.mark.parametrize("mixer", [UniformPath(), Softmax()])
+def test_candidates_in_one_call_give_the_similarities_of_single_passes(mixer, monkeypatch):
+    calls = []
+    monkeypatch.setattr("oche.flows._matching.vmap", lambda f, **how: calls.append(1) or torch.func.vmap(f, **how))
+    net, g = supernet(Planted, mixer), torch.Generator().manual_seed(0)
+    fits = Problem(lambda m, b: F.cross_entropy(m(b[0]), b[1]), None, None, {}, 1)
+    batch, labels = (torch.randn(16, 8, generator=g), torch.randint(3, (16,), generator=g)), ("o3", "o0", "o2")
+    for number, key in enumerate(("c0", "c1", "c2")):
+        together, apart = (similarity(net, fits, key, labels, batch, number, batched=batched) for batched in (True, False))
+        assert np.abs(together - apart).max() < 1e-6 < np.abs(apart - np.eye(3)).max()
+    assert len(calls) == 3
+    net = supernet(Net, mixer)  # with dropout
+    similarity(net, problem(), "op1", ("conv3", "id"), next(iter(problem().batches("train", 0, 0))))
+    assert len(calls) == 3
+
+
 def test_the_planted_conflict_is_found():
     net, rows = supernet(Planted, UniformPath()), {}
     fits = Problem(lambda m, b: F.cross_entropy(m(b[0]), b[1]), None, None, {}, 1)
@@ -128,9 +161,9 @@ def test_probing_changes_nothing():
     search.advance(5)
     before, rng, draws = search.inner.state(), torch.get_rng_state(), search.inner.net._draws
     mode, moment = search.inner.net.training, search.inner.net.policy.moment
-    search._start_probe()
+    probe = search.work.start_probe()
     for _ in range(4):
-        search._probing.step()
+        probe.step()
     assert same(search.inner.state(), before) and torch.equal(torch.get_rng_state(), rng)
     assert (search.inner.net.training, search.inner.net.policy.moment, search.inner.net._draws) == (mode, moment, draws)
 
@@ -177,7 +210,7 @@ def test_no_split_is_the_plain_search():
     alone.setup(Space(Net), problem(), 0)
     finished(alone)
     search = finished(started(flows.FewShot([])))
-    assert same(search.state()["inner"], alone.state())
+    assert same(search.state()["work"]["inner"], alone.state())
     assert [p.dna for p in search.propose(3)] == [p.dna for p in alone.propose(3)]
 
 
@@ -185,7 +218,7 @@ def test_a_child_that_inherits_gives_the_outputs_of_its_parent():
     search = started("few-shot?splits=1:2&restart=none&final_epochs=1")
     search.advance(5)
     allowed = {"op0": ["conv3", "id"]}
-    child = search._made(SplitNode("root/x", allowed), 1)
+    child = search.work._made(SplitNode("root/x", allowed), 1)
     inherit(search.inner, child, allowed)
     dna = child.space.at(3)
     whole = search.space.encode_decisions(child.space.decisions(dna))

@@ -63,6 +63,7 @@ def ended(text, algorithm, program=Net, seed=0):
         ("rsps?epochs=2&n_candidates=4", Net),
         ("proxylessnas?epochs=2", Net),
         ("sandwich?epochs=2&n_candidates=4&n_recalibrated=1", Kernels),
+        ("ofa?epochs=0.001&n_candidates=4&n_recalibrated=1", Kernels),
     ],
 )
 def test_every_kind_of_supernet_is_split(algorithm, program):
@@ -78,7 +79,7 @@ def test_every_kind_of_supernet_is_split(algorithm, program):
 
 
 def test_networks_in_stages_are_refused():
-    with pytest.raises(ArgumentError, match="whose supernet changes while it is trained"):
+    with pytest.raises(ArgumentError, match="whose space changes while it is trained"):
         flows.get(SHORT).search(as_factory("p-darts"))
 
 

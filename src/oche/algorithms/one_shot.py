@@ -411,11 +411,26 @@ class OneShot:
         """What the largest path gives with the weights of a network that was trained before; None without one."""
         if not self.teacher:
             return None
-        heard = Heard(self.net.functional(self.teacher, arch))
-        with torch.no_grad(), self.net.at(step, "weights", 0, self._moment), self.net.fixed(self.mixer.largest(self.net.policy)):
-            self.watch.plain.loss(heard, batch)
         self._passes += 1 / 3
+        return self._largest(self.teacher, step, arch, batch, self._moment)
+
+    def _largest(self, weights: Mapping[str, Tensor], step: int, arch: Mapping[str, Tensor], batch: Any, moment: Moment) -> Tensor:
+        """Output of the largest path with some weights, without a graph."""
+        heard = Heard(self.net.functional(weights, arch))
+        with torch.no_grad(), self.net.at(step, "weights", 0, moment), self.net.fixed(self.mixer.largest(self.net.policy)):
+            self.watch.plain.loss(heard, batch)
         return heard.output
+
+    def lesson(self, step: int, batch: Any, moment: Moment) -> Tensor:
+        """What paths learn from beside the labels, if their mixer has a teacher: the output of the largest path, with its own weights.
+
+        Args:
+            step: Of the draw.
+            batch: Inputs and targets.
+            moment: How far the search is.
+        """
+        weights = self.teacher or {name: weight.detach() for name, weight in self.net.named_weights().items()}
+        return self._largest(weights, step, self._frozen_arch(), batch, moment)
 
     def _valid_loss(self, weights: Mapping[str, Tensor], arch: Mapping[str, Tensor], batch: Any = None) -> Tensor:
         n = self.mixer.paths_per_arch_step

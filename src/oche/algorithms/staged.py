@@ -9,6 +9,7 @@ Everything random derives from (seed, stage), so a search that is continued in a
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -61,6 +62,7 @@ class Staged:
     Args:
         stages: At least one.
         limit: At most so many decisions for a label in a proposal, by label; None: no limit. See `limited`.
+        fill: Whether stages take their whole share of a budget in epochs; else at most their own length.
 
     Raises:
         ArgumentError: there is no stage, or one keeps more than its predecessor.
@@ -68,6 +70,7 @@ class Staged:
 
     stages: Sequence[Stage]
     limit: Limit | None = None
+    fill: bool = False
     _spent: Cost = field(default_factory=Cost, init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +92,16 @@ class Staged:
     def network(self) -> Supernet:
         """The shared network of the present stage."""
         return self.inner.net
+
+    @property
+    def step(self) -> int:
+        """Steps of all stages so far."""
+        return self._steps + self.inner.step
+
+    @property
+    def narrows(self) -> bool:
+        """Whether stages change what is searched: fewer candidates, or another program."""
+        return any(stage.keep is not None or stage.cells is not None for stage in self.stages)
 
     @property
     def cost(self) -> Cost:
@@ -147,6 +160,11 @@ class Staged:
         self._enter(int(state["stage"]))
         self.inner.load(state["inner"])
 
+    def continue_from(self, other: Staged) -> None:
+        """Enter the stage in which another search with the same stages stands, after `setup`; its weights are left to the caller."""
+        self._spent, self._steps = other._spent, other._steps
+        self._enter(other.stage)
+
     # -- stages -------------------------------------------------------------------------------------------------------------
 
     @property
@@ -181,7 +199,10 @@ class Staged:
         arguments = _cells(self.space, stage.cells)
         space = self.space.with_arguments(**arguments) if arguments else self.space
         space = space.restrict(self._survivors) if self._survivors else space
-        self.inner.setup(space, self.problem, derive(self.seed, "stage", number), self._budget(number))
+        budget = self._budget(number)
+        if self.fill and budget is not None and budget.epochs is not None:
+            self.inner.plan = replace(self.inner.plan, epochs=max(1, math.ceil(budget.epochs - 1e-9)))
+        self.inner.setup(space, self.problem, derive(self.seed, "stage", number), budget)
 
     def _next(self) -> None:
         before, stage = self.inner, self.stages[self.stage]

@@ -18,7 +18,7 @@ from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
 from oche.driver._runs import Runs
 from oche.errors import ArgumentError, ResumeError
-from oche.loop import AskTellRun, Engine, Plan, SampleRun, WeightSharingRun, Workbench, make_executor
+from oche.loop import AskTellRun, Engine, Plan, SampleRun, TreeRun, WeightSharingRun, Workbench, make_executor
 from oche.loop.constraints import constrained
 from oche.loop.contracts import Budget
 from oche.loop.priors import as_prior
@@ -137,7 +137,9 @@ def search(
             if shares_weights:
                 log = plan.open(WeightSharingRun.kind, opened)
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
-                runs.append(WeightSharingRun(job.space, plan, log, folder, make_record=record))
+                tree = job.flow.search(make) if getattr(job.flow, "parted", False) else None
+                kind = WeightSharingRun if tree is None else partial(TreeRun, tree=tree)
+                runs.append(kind(job.space, plan, log, folder, make_record=record))
             else:
                 algorithm_now = job.help(job.flow.search(make))
                 bundles = {"workers": workers, "pool": pool.workers}

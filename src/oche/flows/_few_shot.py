@@ -15,7 +15,7 @@ from oche.errors import ArgumentError, unknown
 CRITERIA = ("gm", "random", "exhaustive")
 RESTARTS = ("none", "final", "all")
 GROWTHS = ("level", "best")
-SELECTS = ("valid", "oracle")
+SELECTS = ("valid", "halving", "oracle")
 ALL = "all"
 
 
@@ -40,9 +40,10 @@ class FewShot:
         growth: `level`: at a split all nodes are split; `best`: only the one with the smallest cut, so that the tree grows where candidates
             disagree most, and any number of leaves is possible.
         select: How the pick is chosen among the last nodes: `valid`, by their own weights on all validation data after their batch-norm
-            statistics were computed anew; `select(supernet, dna)`, which gives a number; or `oracle`, by the test accuracy of a benchmark.
-            The latter is no result of a search and is there to reproduce results that were chosen so: records and reports say it, beside
-            the mean over leaves and what the best of as many random points is worth.
+            statistics were computed anew; `halving`, by training them from scratch, where the better half of each rung goes on twice as
+            long, which is a cost of the search; `select(supernet, dna)`, which gives a number; or `oracle`, by the test accuracy of a
+            benchmark. The latter is no result of a search and is there to reproduce results that were chosen so: records and reports say
+            it, beside the mean over leaves and what the best of as many random points is worth.
         benchmark: For `oracle`: `table:dataset:epochs`, such as `nasbench201:cifar10:200`.
         prune: Nodes that are kept at a split, by the best quarter of 16 random points on the validation data. None: all.
         batches: Most batches for the similarity of a choice.
@@ -50,6 +51,8 @@ class FewShot:
         tolerance: Choices also drop out whose cut is surely not smaller than the smallest one by more than this.
         sketch: Numbers to which gradients are projected before they are compared; 0: whole gradients.
         resplit: Whether a choice may be split again.
+        rung_epochs: Epochs of the first rung of `halving`.
+        batched: Whether the candidates of a choice are probed in one batched call where shapes allow it and the network is small.
 
     Raises:
         ArgumentError: settings that are not possible.
@@ -79,6 +82,8 @@ class FewShot:
         first: int = 4,
         tolerance: float = 0.0,
         sketch: int = 0,
+        batched: bool = True,
+        rung_epochs: int = 1,
     ) -> None:
         self.splits = as_splits(splits)
         if not callable(criterion) and criterion not in CRITERIA:
@@ -88,7 +93,8 @@ class FewShot:
         if growth not in GROWTHS:
             raise unknown("growth of flow few-shot", str(growth), GROWTHS)
         numbers = (("final_epochs", final_epochs, 1), ("max_leaves", max_leaves, 2), ("prune", prune, 1))
-        for what, value, low in (*numbers, ("batches", batches, 1), ("first", first, 2), ("sketch", sketch, 0)):
+        whole = (("batches", batches, 1), ("first", first, 2), ("sketch", sketch, 0), ("rung_epochs", rung_epochs, 1))
+        for what, value, low in (*numbers, *whole):
             _check_number(what, value, low, optional=(what, value, low) in numbers)
         if isinstance(tolerance, bool) or not isinstance(tolerance, (int, float)) or not 0 <= tolerance < 2:
             raise ArgumentError(f"flow few-shot, tolerance: got {tolerance!r}; allowed: a difference of cosines, from 0 to below 2")
@@ -98,6 +104,7 @@ class FewShot:
         self.criterion: Any = criterion
         self.select: Any = select
         self.growth, self.benchmark, self.first, self.tolerance, self.sketch = growth, benchmark, first, float(tolerance), sketch
+        self.batched, self.rung_epochs = bool(batched), rung_epochs
         self._choose = choose
         self.choose: str | list[str] = self._chosen(choose)
 
@@ -147,6 +154,8 @@ class FewShot:
             "first": None if self.first == 4 else self.first,
             "tolerance": self.tolerance or None,
             "sketch": self.sketch or None,
+            "rung_epochs": None if self.rung_epochs == 1 else self.rung_epochs,
+            "batched": None if self.batched else False,
         }
 
     def nodes(self, level: int, candidates: int = 2) -> int:
@@ -176,6 +185,11 @@ class FewShot:
         ends = [0, *(epoch for epoch, _ in self.splits)]
         before = sum(self.nodes(level, candidates) * (b - a) for level, (a, b) in enumerate(pairwise(ends)))
         return before + self.leaves(candidates) * final_epochs
+
+    @property
+    def parted(self) -> bool:
+        """Whether a weight-sharing search is done in parts, see `oche.loop.TreeRun`; without splits it is the plain one."""
+        return bool(self.splits)
 
     def search(self, make: Callable[[], Any]) -> Any:
         """An algorithm over the whole space: of the kind that `make` gives."""

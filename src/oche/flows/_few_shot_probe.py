@@ -7,17 +7,22 @@ context before the next one is read; then those drop out that are surely not the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+
 from oche.algorithms.one_shot import OneShot
-from oche.algorithms.one_shot_streams import Stream
+from oche.algorithms.one_shot_streams import Heard, Stream
 from oche.flows._few_shot import ALL, FewShot
 from oche.flows._few_shot_node import SplitNode
 from oche.flows._few_shot_points import random_groups
-from oche.flows._matching import Score, similarity, survivors
+from oche.flows._matching import Score, similarity, survivors, training_mode
 from oche.flows._partition import as_similarity
 from oche.loop.contracts import Problem
 from oche.seeds import derive, generator
+from oche.supernets.drawn import Moment
 
 
 class Probe:
@@ -41,16 +46,25 @@ class Probe:
         self.alive, self.out = self._choices(), list[Score]()
         self._stream = Stream(problem, "train", derive(inner.seed, "probe"))
         self._batch: tuple[int, Any] = (-1, None)
+        self._taught: tuple[int, Any] = (-1, None)
 
     @property
     def reads(self) -> bool:
         """Whether gradients are read."""
         return self.flow.criterion == "gm" or (self.flow.choose == "gm" and not callable(self.flow.criterion))
 
+    @property
+    def passes(self) -> int:
+        """Passes so far."""
+        return sum(len(s.labels) * len(s.matrices) for s in (*self.alive, *self.out)) if self.reads else 0
+
     def _choices(self) -> list[Score]:
-        """Choices of the node that can be split, in the order of the space."""
+        """Choices of the node that can be split, in the order of the space.
+
+        Where candidates are opened stage by stage (Once-for-All), choices whose candidates are not drawn yet wait, if there are others.
+        """
         flow, net, found = self.flow, self.inner.net, []
-        groups = flow.splits[self.level][1]
+        groups, mixer = flow.splits[self.level][1], self.inner.mixer
         for key in dict.fromkeys(point.key for point in net.space.points):
             row = net.policy.rows.get(key)
             if row is None or row.kind != "one" or (key in self.node.split and not flow.resplit):
@@ -59,8 +73,10 @@ class Probe:
             apart = groups == ALL or flow.criterion == "exhaustive"
             if len(labels) >= 2 and (apart or len(labels) >= int(groups)):
                 found.append(Score(key, labels, len(labels) if apart else int(groups)))
+        drawn = [score for score in found if len(mixer.open_candidates(net.policy.rows[score.choice])) > 1]
         if isinstance(flow.choose, list):
             return [score for score in found if score.choice == flow.choose[self.level]]
+        found = drawn or found
         if flow.choose == "random" and found:
             return [found[int(generator(self.seed, "choose", self.node.path).integers(len(found)))]]
         return found
@@ -78,9 +94,26 @@ class Probe:
         inner = self.inner
         moment = inner.schedule.moment(inner.training.step, inner.cost)
         batch = self._batch_at(number)
-        net, sketch = inner.net, self.flow.sketch
-        score.add(similarity(net, self.problem, score.choice, score.labels, batch, number, inner.seed, moment, sketch))
+        net, sketch, batched = inner.net, self.flow.sketch, self.flow.batched
+        taught = replace(self.problem, loss=self._loss(batch, number, moment))
+        score.add(similarity(net, taught, score.choice, score.labels, batch, number, inner.seed, moment, sketch, batched))
         return len(score.labels), score is self.alive[-1] and self._over()
+
+    def _loss(self, batch: Any, number: int, moment: Moment) -> Callable[[Any, Any], Tensor]:
+        """The loss by which paths are trained: where they learn from a teacher, with its output on the batch."""
+        inner, plain = self.inner, self.problem.loss
+        if inner.mixer.teacher is None or (inner.mixer.teacher == "fixed" and not inner.teacher):
+            return plain
+        if self._taught[0] != number:
+            with training_mode(inner.net):
+                self._taught = number, inner.lesson(number, batch, moment)
+        taught = self._taught[1]
+
+        def loss(model: Any, batch: Any) -> Tensor:
+            heard = Heard(model)
+            return inner.mixer.path_loss(plain(heard, batch), heard.output, taught)
+
+        return loss
 
     def _over(self) -> bool:
         """Let choices drop out after a batch for all of them; whether no more batches are needed."""

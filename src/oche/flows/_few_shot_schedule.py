@@ -6,8 +6,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_plan import Plan
+from oche.algorithms.staged import Staged
 from oche.errors import ArgumentError, BudgetError
+from oche.flows._few_shot_halving import rung_steps
 from oche.loop.contracts import Budget
 from oche.program import Space
 
@@ -40,6 +43,8 @@ class Timetable:
         self._choices, self._widest = len(widths), max(widths, default=2)
         self.epochs = [epoch * n_train for epoch, _ in flow.splits]
         self.final = (flow.final_epochs or plan.epochs) * n_train
+        #: Steps of the first rung on which picks are trained alone.
+        self.rung = flow.rung_epochs * n_train if flow.select == "halving" else 0
         self.batches = flow.batches
         limits = budget.limits() if budget is not None else {}
         if flow.splits and limits and set(limits) != {"epochs"}:
@@ -56,7 +61,8 @@ class Timetable:
     def _trained(self) -> int:
         ends = [0, *self.epochs]
         levels = range(len(self.epochs))
-        return sum(self._nodes(t) * (ends[t + 1] - ends[t]) for t in levels) + self._nodes(len(self.epochs)) * self.final
+        leaves = self._nodes(len(self.epochs))
+        return sum(self._nodes(t) * (ends[t + 1] - ends[t]) for t in levels) + leaves * self.final + rung_steps(leaves, self.rung)
 
     def _shrink(self, allowed: float) -> None:
         if self._trained() + self._probed * self.batches <= allowed:
@@ -68,6 +74,7 @@ class Timetable:
         for level, steps in enumerate(self.epochs):
             self.epochs[level] = before = max(math.floor(steps * factor), before + 1, 1 if steps else 0)
         self.final = max(1, math.floor(self.final * factor))
+        self.rung = max(1, math.floor(self.rung * factor)) if self.rung else 0
         if self._trained() > left:
             raise BudgetError(
                 f"budget of flow few-shot: got epochs={allowed / self.n_train:g}; allowed: enough for a step of each of up to "
@@ -88,23 +95,39 @@ class Timetable:
             return self.epochs[level] - self.epochs[level - 1]
         return self.epochs[level]
 
-    def plan_of(self, plan: Plan, level: int) -> tuple[Plan, Budget | None]:
-        """Plan and budget of a node of a level.
+    def prepare(self, algorithm: OneShot | Staged, level: int) -> Budget | None:
+        """Give the algorithm of a node of a level its length; the budget with which it is set up.
 
         A node that starts anew runs through a schedule of its own length; the others follow one schedule to the end of the last ones, in
-        which the architecture parameters rest until the last split.
+        which the architecture parameters rest until the last split. Stages share that length as they share a budget.
         """
         if not self.flow.splits:
-            own = plan if self.flow.final_epochs is None else replace(plan, epochs=self.flow.final_epochs)
-            return own, self._budget
-        leaf, warmup = level == len(self.epochs), plan.warmup if plan.warmup < 1 else plan.warmup / plan.epochs
+            if self.flow.final_epochs is None:
+                return self._budget
+            if isinstance(algorithm, OneShot):
+                algorithm.plan = replace(algorithm.plan, epochs=self.flow.final_epochs)
+                return self._budget
+            algorithm.fill = True
+            limits = self._budget.limits() if self._budget is not None else {}
+            return Budget(**{**limits, "epochs": min(limits.get("epochs", math.inf), self.flow.final_epochs)})
+        leaf = level == len(self.epochs)
         if leaf and self.flow.restart != "none":
-            total = self.final
+            total, rest = self.final, None
         elif self.flow.restart == "all":
-            total, warmup = max(1, self.until(level)), 1 - 1e-6
+            total, rest = max(1, self.until(level)), 1 - 1e-6
         else:
             total = self.epochs[-1] + self.final
-            warmup = self.epochs[-1] / total
+            rest = self.epochs[-1] / total
         epochs = total / self.n_train
-        made = replace(plan, epochs=max(1, math.ceil(epochs - 1e-9)), warmup=warmup, guards=plan.guards if leaf else None)
-        return made, Budget(epochs=epochs)
+        if isinstance(algorithm, Staged):
+            algorithm.fill = True
+        else:
+            algorithm.plan = self._plan(algorithm.plan, epochs, rest, leaf)
+        return Budget(epochs=epochs)
+
+    @staticmethod
+    def _plan(plan: Plan, epochs: float, rest: float | None, leaf: bool) -> Plan:
+        """A plan of another length; `rest` is the share in which architecture parameters rest, None for that of the plan."""
+        if rest is None:
+            rest = plan.warmup if plan.warmup < 1 else plan.warmup / plan.epochs
+        return replace(plan, epochs=max(1, math.ceil(epochs - 1e-9)), warmup=rest, guards=plan.guards if leaf else None)

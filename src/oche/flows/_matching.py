@@ -5,8 +5,10 @@ Probing reads a supernet and changes nothing of it: weights, logits, buffers, mo
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,17 +16,25 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.func import grad, vmap
+from torch.nn.modules.dropout import _DropoutNd
 
-from oche.errors import ArgumentError, TrainingError
+from oche.errors import ArgumentError, ShapeMismatch, TrainingError
 from oche.flows._partition import mean_cut, partition
 from oche.loop.contracts import Problem
 from oche.seeds import building, derive, torch_generator
 from oche.supernets.drawn import Moment
+from oche.supernets.mixer import Mixer
 from oche.supernets.network import Supernet
-from oche.supernets.relaxed import Relaxed
+from oche.supernets.norm import has_statistics
+from oche.supernets.relaxed import Mixed, Relaxed
+
+logger = logging.getLogger("oche.flows")
 
 #: Added to the product of two norms.
 EPS = 1e-6
+#: Most weights of a network whose candidates run together: activations behind the choice are held once for each of them.
+SMALL = 1_000_000
 
 
 def similarity(
@@ -37,6 +47,7 @@ def similarity(
     seed: int = 0,
     moment: Moment | None = None,
     sketch: int = 0,
+    batched: bool = True,
 ) -> np.ndarray:
     """Cosines between the gradients of the shared weights, one for each candidate, on one batch.
 
@@ -51,6 +62,8 @@ def similarity(
         moment: How far the search is; None: as the supernet has it.
         sketch: Numbers to which each gradient is projected by a count sketch (Charikar et al. 2002), the same one for all candidates and
             batches; its cosines are right on average, with a standard error of about `1 / sqrt(sketch)`. 0: whole gradients, exact.
+        batched: Let all candidates run in one batched call where their shapes and the mixer allow it and the network is small; the numbers
+            are those of single passes up to rounding.
 
     Returns:
         `(K, K)`; 0 where a gradient is zero.
@@ -68,25 +81,94 @@ def similarity(
         raise ArgumentError(f"split of {choice!r}: got a supernet whose weights all belong to its candidates; allowed: shared weights")
     leaves = {name: weights[name].detach().requires_grad_(name in shared) for name in weights}
     arch = {key: logits.detach() for key, logits in supernet.named_arch().items()}
+    with training_mode(supernet), building(derive(seed, "probe", number)), supernet.at(number, "weights", 0, moment):
+        # A functional call runs on buffers of its own, and the draw of a number is always the same.
+        probe = _Probe(supernet, problem, choice, labels, batch, leaves, list(shared), arch)
+        gradients = (probe.together() if batched else None) or probe.one_by_one(lambda: building(derive(seed, "probe", number)))
+    rows = [_flat(found, [leaves[name] for name in shared], sketch) for found in gradients]
+    for label, row in zip(labels, rows, strict=True):
+        if not math.isfinite(float(row.abs().sum())):
+            raise TrainingError(f"split of {choice!r}: got a gradient of candidate {label!r} on batch {number} that is not finite")
+    return cosines(torch.stack(rows))
+
+
+#: Gradients of a choice: one list for each candidate, with an entry for each shared weight, None where the loss does not use it.
+Gradients = list[list[Tensor | None]]
+
+
+@dataclass
+class _Probe:
+    """The gradients of one choice on one batch, in the draw of an `at` block."""
+
+    supernet: Supernet
+    problem: Problem
+    choice: str
+    labels: Sequence[str]
+    batch: Any
+    leaves: dict[str, Tensor]
+    shared: list[str]
+    arch: dict[str, Tensor]
+
+    def one_by_one(self, seeded: Callable[[], AbstractContextManager[Any]]) -> Gradients:
+        """One pass for each candidate."""
+        rows, above, weights = [], _above(self.supernet, self.choice), [self.leaves[name] for name in self.shared]
+        for label in self.labels:
+            with seeded(), self.supernet.fixed({**above, self.choice: label}):
+                loss = self.problem.loss(self.supernet.functional(self.leaves, self.arch), self.batch)
+            found = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else [None] * len(weights)
+            rows.append(list(found))
+        return rows
+
+    def together(self) -> Gradients | None:
+        """All candidates in one batched call, which runs what lies before the choice once; None where that is not possible."""
+        supernet = self.supernet
+        if not self._small or self._random or type(supernet.mixer).mix is not Mixer.mix or has_statistics(supernet.network):
+            return None
+        labels = supernet.policy.rows[self.choice].labels
+        like = self.leaves[self.shared[0]]
+        gates = torch.eye(len(labels), dtype=like.dtype, device=like.device)[[labels.index(label) for label in self.labels]]
+        rest = {name: weight.detach() for name, weight in self.leaves.items() if name not in self.shared}
+
+        def loss(weights: dict[str, Tensor], gate: Tensor) -> Tensor:
+            with supernet.weighted({self.choice: gate}):
+                return self.problem.loss(supernet.functional({**weights, **rest}, self.arch), self.batch)
+
+        try:
+            with supernet.fixed(_above(supernet, self.choice)):
+                shared = {name: self.leaves[name].detach() for name in self.shared}
+                found = vmap(grad(loss), in_dims=(None, 0), randomness="same")(shared, gates)
+        except (RuntimeError, ShapeMismatch) as error:
+            # Outputs of different shapes, or an operation that cannot be batched: one by one, where a real mistake shows again.
+            logger.debug("split of %r: candidates one by one (%s)", self.choice, error)
+            return None
+        return [[found[name][i].detach() for name in self.shared] for i in range(len(self.labels))]
+
+    @property
+    def _random(self) -> bool:
+        """Whether layers draw numbers: candidates that run together would draw others than those that run alone."""
+        return any(isinstance(module, _DropoutNd) and module.p for module in self.supernet.modules())
+
+    @property
+    def _small(self) -> bool:
+        """Whether the network is small, and the choice stands only where its candidates are added up."""
+        places = [m for m in self.supernet.network.modules() if isinstance(m, Relaxed) and self.choice in (m.slot.key, *m.slot.keys)]
+        plain = all(isinstance(m, Mixed) and not m.slot.keys and m.slot.index is None for m in places)
+        return bool(places) and plain and sum(weight.numel() for weight in self.leaves.values()) <= SMALL
+
+
+@contextmanager
+def training_mode(supernet: Supernet) -> Iterator[None]:
+    """Run passes as in training in the block, and leave no trace of them: neither mode nor draw."""
     modes = {module: module.training for module in supernet.modules()}
     last = supernet.runtime.last
-    rows = []
     for module in modes:
         module.training = True
     try:
-        for label in labels:
-            # A functional call runs on buffers of its own, and the draw of a number is always the same.
-            forced = supernet.fixed({**_above(supernet, choice), choice: label})
-            with building(derive(seed, "probe", number)), supernet.at(number, "weights", 0, moment), forced:
-                loss = problem.loss(supernet.functional(leaves, arch), batch)
-            rows.append(_flat(loss, [leaves[name] for name in shared], sketch))
-            if not math.isfinite(float(rows[-1].abs().sum())):
-                raise TrainingError(f"split of {choice!r}: got a gradient of candidate {label!r} on batch {number} that is not finite")
+        yield
     finally:
         for module, mode in modes.items():
             module.training = mode
         supernet.runtime.last = last
-    return cosines(torch.stack(rows))
 
 
 def cosines(gradients: Tensor) -> np.ndarray:
@@ -97,9 +179,8 @@ def cosines(gradients: Tensor) -> np.ndarray:
     return (product / (norms[:, None] * norms[None] + EPS)).cpu().numpy()
 
 
-def _flat(loss: Tensor, weights: Sequence[Tensor], sketch: int) -> Tensor:
+def _flat(found: Sequence[Tensor | None], weights: Sequence[Tensor], sketch: int) -> Tensor:
     """The gradient as one vector, or its sketch; weights that the loss does not use count as zeros."""
-    found = torch.autograd.grad(loss, weights, allow_unused=True) if loss.requires_grad else [None] * len(weights)
     if not sketch:
         return torch.cat([(torch.zeros_like(w) if g is None else g).flatten() for g, w in zip(found, weights, strict=True)]).detach()
     total = torch.zeros(sketch, dtype=torch.float64)

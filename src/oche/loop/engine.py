@@ -88,9 +88,10 @@ class Engine:
                 # Evaluations that others go on from leave files, in whatever process they are.
                 run.watcher.folder = scratch / run.id
                 run.watcher.folder.mkdir()
-        if self.executor.name == "serial":
-            return
         for run in self.runs:
+            # One worker that never ends keeps what it needs alive.
+            if self.executor.name == "serial" and not getattr(run, "needs_folder", False):
+                continue
             if isinstance(run, WeightSharingRun) and run.directory is None and not run.done:
                 run.directory = scratch / run.id
                 run.directory.mkdir()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from oche.loop.contracts import Budget, DrawItem, Progress
+from oche.loop.parts import Part
 from oche.loop.reports import Watch
 from oche.program import DNA
 
@@ -60,6 +63,8 @@ class Advance:
         checkpoint: File with the state after `at` steps, None at the start or if no files are written.
         directory: Where the checkpoint of the new state goes, None for no file.
         budget: Budget of the first start.
+        part: The part of the search that is meant, None where it is in one piece.
+        source: File with the end state from which the part goes on, where it has not begun yet.
     """
 
     run: str
@@ -69,15 +74,25 @@ class Advance:
     checkpoint: str | None
     directory: str | None
     budget: Budget | None
+    part: Part | None = None
+    source: str | None = None
 
 
 @dataclass(frozen=True)
 class Advanced:
-    """Answer to `Advance`: progress, and the checkpoint file that holds it with its hash."""
+    """Answer to `Advance`: progress, the checkpoint file that holds it with its hash, and the result of a part that is done."""
 
     progress: Progress
     path: str | None
     sha256: str
+    result: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Get the number of batches of an epoch of each split; `seed` is the run's."""
+
+    seed: int
 
 
 @dataclass(frozen=True)

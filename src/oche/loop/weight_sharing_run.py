@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class WeightSharingRun(Run):
     """
 
     kind = "weight-sharing"
+    #: Whether checkpoint files are written even where one worker does everything.
+    needs_folder = False
 
     def __init__(
         self,
@@ -68,14 +71,7 @@ class WeightSharingRun(Run):
 
     def _resume(self) -> None:
         saved = self.log.saved
-        for row in saved.checkpoints[-1:]:
-            state = json.loads(row.state)
-            self.step, self.total = row.step, state["total"]
-            self.cost = Cost.from_json(state["cost"])
-            self.metrics = state["metrics"]
-            self._stage = "propose" if state["done"] else "advance"
-            if self.directory is not None:
-                self._checkpoint = str(self.directory / Path(row.path).name)
+        self._resume_steps(saved.checkpoints)
         if saved.proposals:
             self._set_pick(proposal_of(saved.proposals[0], self.space))
         reports = [t for t in saved.trials if t.phase == "report"]
@@ -86,13 +82,35 @@ class WeightSharingRun(Run):
             self.load_end()
             return
         if self._stage == "advance" or self.pick is None:
-            self._check_file(saved.checkpoints[-1] if saved.checkpoints else None)
+            self._check_files(saved.checkpoints)
         self._remove_orphans()
 
-    def _check_file(self, row: CheckpointRow | None) -> None:
-        if row is None or self._checkpoint is None:
-            return
-        path = Path(self._checkpoint)
+    def _resume_steps(self, rows: Sequence[CheckpointRow]) -> None:
+        """Take over what checkpoints say."""
+        for row in rows[-1:]:
+            state = json.loads(row.state)
+            self.step, self.total = row.step, state["total"]
+            self.cost = Cost.from_json(state["cost"])
+            self.metrics = state["metrics"]
+            self._stage = "propose" if state["done"] else "advance"
+            if self.directory is not None:
+                self._checkpoint = str(self.directory / Path(row.path).name)
+
+    def _check_files(self, rows: Sequence[CheckpointRow]) -> None:
+        """Refuse to go on from files that are gone or were changed."""
+        if rows and self._checkpoint is not None:
+            self.check_file(rows[-1], Path(self._checkpoint))
+
+    def _kept_files(self) -> set[str]:
+        """Checkpoint files that are needed."""
+        return set() if self._checkpoint is None else {self._checkpoint}
+
+    def check_file(self, row: CheckpointRow, path: Path) -> None:
+        """Refuse a checkpoint that is not as it was written.
+
+        Raises:
+            ResumeError: it is gone or was changed.
+        """
         if not path.exists():
             raise ResumeError(
                 f"run {self.id}: got no file {str(path)!r}; allowed: the checkpoint of step {row.step}; put it back or start a new run"
@@ -105,9 +123,10 @@ class WeightSharingRun(Run):
     def _remove_orphans(self) -> None:
         if self.directory is None or not self.directory.is_dir():
             return
+        kept = self._kept_files()
         for path in self.directory.iterdir():
             # `step-*.pt`, and the hidden temporary names of a write that was cut off.
-            if path.name.lstrip(".").startswith("step-") and str(path) != self._checkpoint:
+            if path.name.lstrip(".").startswith("step-") and str(path) not in kept:
                 path.unlink(missing_ok=True)
 
     # -- the engine's side --------------------------------------------------------------------------------------------------
@@ -169,7 +188,7 @@ class WeightSharingRun(Run):
     def _advanced(self, outcome: Outcome) -> None:
         answer: Advanced = outcome.value
         progress = answer.progress
-        self.cost += _with_times(progress.cost, outcome)
+        self.cost += with_times(progress.cost, outcome)
         self.step, self.total, self.metrics, self._note = progress.step, progress.total, dict(progress.metrics), progress.note
         if progress.done:
             self._stage = "propose"
@@ -192,7 +211,7 @@ class WeightSharingRun(Run):
             return
         first = proposals[0]
         info = dict(first.info)
-        spent = _with_times(Cost.from_json(info.pop("cost", {})), outcome)
+        spent = with_times(Cost.from_json(info.pop("cost", {})), outcome)
         self.cost += spent
         # The cost is kept with the proposal, so that a resumed run knows it without proposing again.
         kept = Proposal(0, first.dna, 1, {**info, "spent": spent.to_json()})
@@ -222,7 +241,8 @@ class WeightSharingRun(Run):
         self.end("done" if feedback.ok else "failed", feedback.reason)
 
 
-def _with_times(cost: Cost, outcome: Outcome) -> Cost:
+def with_times(cost: Cost, outcome: Outcome) -> Cost:
+    """A cost with the measured times of the work, where it has none of its own."""
     values: dict[str, Any] = cost.to_json()
     values.setdefault("seconds", outcome.seconds)
     values.setdefault("cpu_seconds", outcome.cpu_seconds)

@@ -16,9 +16,9 @@ from typing import Any
 
 from oche import ranks, seeds
 from oche.errors import ArgumentError, FeedbackError, ResumeError, SkipTrial
-from oche.files import atomic, file_digest
-from oche.loop.contracts import Budget, Feedback, Proposal
-from oche.loop.messages import Advance, Advanced, Draw, Evaluate, EvaluateMany, Propose, Report
+from oche.files import atomic, digest, file_digest
+from oche.loop.contracts import Feedback, Proposal
+from oche.loop.messages import Advance, Advanced, Draw, Evaluate, EvaluateMany, Propose, Report, Sizes
 from oche.loop.registry import load
 from oche.loop.reports import Reports
 from oche.loop.watcher import takes_reports
@@ -61,7 +61,7 @@ class _Copy:
 
 
 class Workbench:
-    """Answers `Evaluate`, `EvaluateMany`, `Report`, `Draw`, `Advance` and `Propose`.
+    """Answers `Evaluate`, `EvaluateMany`, `Report`, `Draw`, `Advance`, `Propose` and `Sizes`.
 
     Args:
         space: The space.
@@ -106,6 +106,8 @@ class Workbench:
             return self._advance(message)
         if isinstance(message, Propose):
             return self._propose(message)
+        if isinstance(message, Sizes):
+            return dict(self.task.problem(seeds.derive(message.seed, "problem")).n_batches)
         raise TypeError(f"unknown message {message!r}")
 
     def _try(self, message: Evaluate | Report) -> Feedback:
@@ -119,35 +121,48 @@ class Workbench:
         return reported(as_feedback(self.task.evaluate(child, message.seed, reports=reports)), reports)
 
     def _advance(self, message: Advance) -> Advanced:
-        algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
+        algorithm = self._algorithm(message)
         # Taken out until it is written: after an error the state is not known.
         progress = algorithm.advance(message.steps)
         path, sha = None, ""
         if message.directory is not None:
-            path = str(Path(message.directory) / f"step-{progress.step:09d}.pt")
+            mark = "" if message.part is None else f"-{digest(message.part.name)[:16]}"
+            path = str(Path(message.directory) / f"step-{progress.step:09d}{mark}.pt")
             sha = save_state(algorithm.state(), path) if ranks.is_first() else ""
             # With a file written, one live algorithm is enough: supernets are large.
             self._live.clear()
-        self._live[message.run] = (algorithm, progress.step)
+        if message.part is not None and progress.done:
+            return Advanced(progress, path, sha, dict(algorithm.result))
+        self._live[_place(message)] = (algorithm, progress.step)
         return Advanced(progress, path, sha)
 
     def _propose(self, message: Propose) -> list[Proposal]:
-        algorithm = self._algorithm(message.run, message.seed, message.at, message.checkpoint, message.budget)
-        return list(algorithm.propose(message.n))
+        return list(self._algorithm(message).propose(message.n))
 
-    def _algorithm(self, run: str, seed: int, at: int, checkpoint: str | None, budget: Budget | None) -> Any:
-        live = self._live.pop(run, None)
+    def _algorithm(self, message: Advance | Propose) -> Any:
+        run, at, checkpoint = message.run, message.at, message.checkpoint
+        live = self._live.pop(_place(message), None)
         if live is not None and live[1] == at:
             return live[0]
         if at and checkpoint is None:
             raise ResumeError(f"run {run}: got no checkpoint for step {at}; allowed: a run with checkpoint files; start it again")
         if self._factory is None:
             raise ArgumentError("workbench: got no algorithm; allowed: a weight-sharing algorithm for the messages Advance and Propose")
-        algorithm = self._factory()
-        algorithm.setup(self.space, self.task.problem(seeds.derive(seed, "problem")), seed, budget)
+        part, algorithm = getattr(message, "part", None), self._factory()
+        if part is not None:
+            algorithm = algorithm.part(part)
+        algorithm.setup(self.space, self.task.problem(seeds.derive(message.seed, "problem")), message.seed, message.budget)
         if checkpoint is not None:
             algorithm.load(load_state(checkpoint))
+        elif part is not None and part.source is not None:
+            algorithm.inherit(load_state(message.source))
         return algorithm
+
+
+def _place(message: Advance | Propose) -> str:
+    """Under which name a live algorithm is kept."""
+    part = getattr(message, "part", None)
+    return message.run if part is None else f"{message.run}/{part.name}"
 
 
 def save_state(state: Any, path: str) -> str:

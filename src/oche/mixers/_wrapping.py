@@ -62,6 +62,10 @@ class Wrapping(Mixer):
         """The scores of the inner mixer."""
         return self.inner.score(logits)
 
+    def open_candidates(self, row: Row) -> tuple[int, ...]:
+        """Those of the inner mixer."""
+        return self.inner.open_candidates(row)
+
     def path_loss(self, hard: Tensor, output: Tensor, teacher: Tensor) -> Tensor:
         """The loss of the inner mixer."""
         return self.inner.path_loss(hard, output, teacher)

@@ -49,10 +49,14 @@ class ElasticPath(Mixer):
         drawn = policy.uniform(generator)
         for key, row in policy.rows.items():
             if row.kind == "one":
-                size = self.open[row.axis]
-                among = row.by_size if size is None else row.by_size[-size:]
+                among = self.open_candidates(row)
                 drawn.gates[key] = Gate(None, (among[int(torch.randint(len(among), (1,), generator=generator))],))
         return drawn
+
+    def open_candidates(self, row: Row) -> tuple[int, ...]:
+        """The largest candidates on the axis of a choice, the smallest first."""
+        size = self.open[row.axis]
+        return row.by_size if size is None else row.by_size[-size:]
 
     def path_loss(self, hard: Tensor, output: Tensor, teacher: Tensor) -> Tensor:
         """The task's loss and the teacher's, with the weight that keeps their sum in size."""

@@ -104,6 +104,10 @@ class Mixer(ABC):
         """
         return loss()
 
+    def open_candidates(self, row: Row) -> tuple[int, ...]:
+        """Indices of the candidates that draws of weight steps may take at present; by default all that can be decided."""
+        return row.allowed
+
     def paths(self, policy: Policy) -> int:
         """Paths whose gradients are added before one update of the weights."""
         return self.paths_per_step

@@ -69,6 +69,7 @@ class Supernet(nn.Module):
         self._draws = 0
         self._clock: tuple[int, str, int] | None = None
         self._multipliers: Mapping[str, Tensor] = {}
+        self._weighted: Mapping[str, Tensor] = {}
 
     # -- parameters ---------------------------------------------------------------------------------------------------------
 
@@ -145,7 +146,9 @@ class Supernet(nn.Module):
         decided = {key for key in self.policy.rows if self._all_fixed or key in self._fixed}
         for key, row in self.policy.rows.items():
             gate = drawn.gates.get(key, Gate())
-            if key in decided:
+            if key in self._weighted:
+                drawn.gates[key] = Gate(self._weighted[key])
+            elif key in decided:
                 drawn.gates[key] = forced(row, self._fixed.get(key))
             elif key in self._multipliers and (gate.weights is not None or gate.active is None):
                 drawn.gates[key] = Gate(self._multipliers[key], gate.active)
@@ -177,6 +180,19 @@ class Supernet(nn.Module):
             if self._recalibrated and not before[2]:
                 self._forget()
             self._fixed, self._all_fixed, _ = before
+
+    @contextmanager
+    def weighted(self, weights: Mapping[str, Tensor]) -> Iterator[Supernet]:
+        """Give all candidates of some choices of one these weights in the block, whatever is drawn.
+
+        Args:
+            weights: By key, one number for each label.
+        """
+        before, self._weighted = self._weighted, dict(weights)
+        try:
+            yield self
+        finally:
+            self._weighted = before
 
     def _checked(self, decisions: Mapping[str, Any]) -> dict[str, Any]:
         checked: dict[str, Any] = {}

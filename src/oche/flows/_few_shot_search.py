@@ -253,6 +253,7 @@ class FewShotSearch:
         proposal = self.inner.propose(1)[0]
         info = dict(proposal.info)
         spent = Cost.from_json(info.pop("cost", {}))
+        info.pop("in_hand", None)  # counted from the start of this node
         self._spend(spent.passes)
         decisions = self.inner.space.decisions(proposal.dna)
         if self._oracle is not None:

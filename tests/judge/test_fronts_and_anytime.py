@@ -174,8 +174,11 @@ def test_searches_on_a_table_hold_their_incumbents(oche_data):
     budget = oche.Budget(trials=30)
     runs = [oche.search("nasbench201", a, task, budget=budget, seeds=3) for a in ("random", "regularized-evolution")]
     for record in (r for found in runs for r in found.records):
-        (curve,) = record.curves.values()
+        assert set(record.curves) == {"incumbent test by trials", "incumbent test by epochs"}
+        curve = record.curves["incumbent test by trials"]
         assert curve[0][0] == 1.0 and curve[-1][1] == record.value  # the last incumbent is the pick
-    (found,) = judge.report(*runs, baseline=oche.baseline("nasbench201", task, n="all")).anytime
+        assert [[12 * t, v] for t, v in curve] == record.curves["incumbent test by epochs"]
+    found, by_epochs = judge.report(*runs, baseline=oche.baseline("nasbench201", task, n="all")).anytime
     assert (found.axis, found.best_is_exact, found.end) == ("trials", True, 30.0)
+    assert (by_epochs.axis, by_epochs.end) == ("epochs", 360.0)
     assert all(c.ticks[-1] == 30.0 for c in found.curves)

@@ -144,6 +144,7 @@ class OneShot:
         self.scorer = Scorer(self.net, problem, seed, self.n_scored, self.n_recalibrated, self._splits[1])
         self._scores: list[float] = []
         self._metrics: dict[str, float] = {}
+        self._in_hand: list[dict[str, Any]] = []
         self._ended = False
         self._model: Functional | None = None
         #: Weights of a network that was trained before, for mixers that learn from one.
@@ -259,6 +260,7 @@ class OneShot:
             "buffers": {name: buffer.detach().clone() for name, buffer in self.net.named_buffers()},
             "cost": self._lasting_cost().to_json(),
             "scores": list(self._scores),
+            "in_hand": [dict(entry) for entry in self._in_hand],
             "metrics": dict(self._metrics),
             "ended": self._ended,
             "costs": dict(self._costs),
@@ -275,6 +277,7 @@ class OneShot:
             buffers[name].copy_(value)
         self.meter.cost = Cost.from_json(state["cost"])
         self._scores = [float(score) for score in state["scores"]]
+        self._in_hand = [dict(entry) for entry in state.get("in_hand", [])]
         self._metrics = dict(state["metrics"])
         self._ended = bool(state["ended"])
         self.watch.load(state["watch"])
@@ -338,8 +341,16 @@ class OneShot:
     def _say(self, last: bool) -> None:
         """Note an epoch, or what there is of it at the end."""
         guarded = {name: value for guard in self._guards for name, value in guard.metrics().items()}
-        plan = self.schedule
-        self.watch.step(self.net, self.training.step, plan.n_train, plan.epochs, self.mixer.learns_arch, guarded, last)
+        plan, step = self.schedule, self.training.step
+        self.watch.step(self.net, step, plan.n_train, plan.epochs, self.mixer.learns_arch, guarded, last)
+        if self.pick == "derive" and (last or not step % plan.n_train):
+            self._hold()
+
+    def _hold(self) -> None:
+        """Note the point that the logits stand for, if it is another one than before."""
+        dna = list(self.net.derive().flat)
+        if not self._in_hand or self._in_hand[-1]["dna"] != dna:
+            self._in_hand.append({"passes": self.meter.cost.passes, "dna": dna})
 
     def _watch(self, step: int) -> bool:
         """Let the guards look at a step; whether one of them ends the training."""
@@ -529,6 +540,10 @@ class OneShot:
         """How well the pick does inside the supernet, and the supernet itself: their gap is what discretization costs."""
         info: dict[str, Any] = {"entropy": float(self.net.policy.entropy().detach()), "notes": dict(self.net.notes)}
         info["curves"] = self.watch.trace.curves()
+        if self._scores:
+            info["in_hand"] = self._candidates().incumbents(self._scores, self.meter.cost.passes, self.scorer.passes)
+        elif self._in_hand:
+            info["in_hand"] = [dict(entry) for entry in self._in_hand]
         passes = 0.0
         info["shared_score"], passes = self._score(dna)
         if self.mixer.learns_arch:

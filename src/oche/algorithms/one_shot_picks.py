@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,25 @@ class Points:
         if scores:
             self.after(scores[:-1])
         return dict(zip(self._known, scores, strict=False))
+
+    def incumbents(self, scores: Sequence[float], spent: float, each: float) -> list[dict[str, Any]]:
+        """The points that were the best so far when they were scored, with their scores and the passes spent by then.
+
+        Args:
+            scores: Of the points, in their order.
+            spent: Passes after the last score.
+            each: Passes of one score; a point that comes again costs none.
+        """
+        self.scored(scores)
+        distinct = len(set(self._known[: len(scores)]))
+        seen: dict[DNA, None] = {}
+        found: list[dict[str, Any]] = []
+        for dna, score in zip(self._known, scores, strict=False):
+            seen.setdefault(dna)
+            if not found or score > found[-1]["score"]:
+                passes = spent - each * (distinct - len(seen))
+                found.append({"passes": round(passes, 6), "score": score, "dna": list(dna.flat)})
+        return found
 
     def _evolved(self) -> Evolution:
         population = min(50, max(4, self.n // 20))

@@ -44,6 +44,11 @@ class Scorer:
         needed = math.ceil(self.n_scored / max(1, len(first[0]))) - 1
         return [first, *itertools.islice(stream, needed)]
 
+    @property
+    def passes(self) -> float:
+        """Passes that the score of a point takes."""
+        return (len(self.batches) + len(self._recalibration)) / 3
+
     @cached_property
     def _recalibration(self) -> list[Any]:
         stream = self.problem.batches("train", derive(self.seed, "batches", "recalibration"), 0)

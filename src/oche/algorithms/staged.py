@@ -132,7 +132,8 @@ class Staged:
         """The best points of the last stage, as points of the whole space; see `WeightSharing.propose`."""
         if not (self._over and self.inner.advance(0).done):
             raise ArgumentError(f"propose: got a search in stage {self.stage + 1} of {len(self.stages)}; allowed: after the last one")
-        found = self.inner.propose(n)
+        # What the last stage had in hand is counted from its own start.
+        found = [replace(p, info={k: v for k, v in p.info.items() if k != "in_hand"}) for p in self.inner.propose(n)]
         if self.limit is not None and found:
             found[0] = replace(found[0], dna=self.limit(self.inner.net))
             found = [found[0], *(p for p in found[1:] if p.dna != found[0].dna)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import platform
 import sys
 from collections.abc import Mapping
@@ -11,13 +10,15 @@ from typing import Any
 import oche
 from oche import flows, ranks
 from oche._pareto import pareto_front
+from oche.driver._equal_cost import Price
+from oche.driver._incumbents import incumbents
 from oche.driver._job import Job, algorithm_text
 from oche.errors import ArgumentError
 from oche.loop import Plan
 from oche.loop.contracts import Cost, Feedback
 from oche.loop.registry import canonical, parse
 from oche.store.record import Record
-from oche.tasks import Tabular, architecture
+from oche.tasks import architecture
 
 #: Algorithms that others are judged by: random search, and the same number of samples for every query.
 _BASELINES = ("random", "vanilla")
@@ -29,7 +30,7 @@ _INFO = ("first", "need", "previous", "continues", "rung", "bracket", "parent", 
 _SIZE_METRICS = ("params", "macs")
 
 
-def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None) -> Any:
+def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, policy: Any = None, price: Price | None = None) -> Any:
     text = algorithm_text(algorithm)
     plain = job.flow.name == "joint" and policy is None and not job.helped()
     found = kind or ("random_search" if plain and canonical(parse(text)[0]) in _BASELINES else "search")
@@ -43,12 +44,22 @@ def recorder(job: Job, algorithm: Any, plan: Plan, kind: str | None = None, poli
         text = f"{text} with {policy if isinstance(policy, str) else repr(policy)}"
 
     def make(run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
-        return _record(job, text, found, plan, run, pick, feedback, cost)
+        return _record(job, text, found, plan, run, pick, feedback, cost, price)
 
     return make
 
 
-def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any, feedback: Feedback, cost: Mapping[str, Cost]) -> Record:
+def _record(
+    job: Job,
+    algorithm: str,
+    kind: str,
+    plan: Plan,
+    run: Any,
+    pick: Any,
+    feedback: Feedback,
+    cost: Mapping[str, Cost],
+    price: Price | None,
+) -> Record:
     task, root = job.task, job.space.root
     dna = job.space.lift(pick.dna) if pick is not None else None
     metrics = {**_search_metrics(pick), **{k: v for k, v in feedback.metrics.items() if k not in _SIZE_METRICS}}
@@ -78,7 +89,7 @@ def _record(job: Job, algorithm: str, kind: str, plan: Plan, run: Any, pick: Any
         decisions=root.decisions(dna) if dna is not None else {},
         budget=plan.budget.to_json() if plan.budget and searched else {},
         cost={part: spent.to_json() for part, spent in cost.items()},
-        curves={**incumbents(job, run), **_search_curves(pick), **curves} if searched else curves,
+        curves={**incumbents(job, run, feedback, price), **_search_curves(pick), **curves} if searched else curves,
         **front_of(job, run),
         n_report=getattr(task, "n_report", None),
         settings={**_settings(plan, job, pick, run.seed if not searched else None), **_stopping(plan, run), **_facts(run, pick)},
@@ -107,20 +118,6 @@ def front_of(job: Job, run: Any) -> dict[str, Any]:
         metrics = {name: value if direction == "max" else -value for (name, direction), value in signs}
         front.append({"metrics": metrics, "dna": list(dna.flat), "arch": architecture(root, dna)})
     return {"objectives": objectives, "front": front}
-
-
-def incumbents(job: Job, run: Any) -> dict[str, list[list[float]]]:
-    """The reported metric of the best trial so far, over trials; for tables only, where looking it up afterwards costs nothing."""
-    if not isinstance(job.task, Tabular):
-        return {}
-    root, points, best = job.space.root, [], -math.inf
-    for number, trial in enumerate((t for t in getattr(run, "trials", ()) if t.phase == "search" and t.feedback is not None), start=1):
-        reward = trial.feedback.reward
-        if isinstance(reward, float) and reward > best:
-            best = reward
-            found = job.task.report(architecture(root, job.space.lift(trial.dna)), 0)
-            points.append([float(number), found.metrics[job.task.metric]])
-    return {f"incumbent {job.task.metric} by trials": points} if points else {}
 
 
 def _search_metrics(pick: Any) -> dict[str, float]:

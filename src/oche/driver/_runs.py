@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, overload
 
 from oche._pareto import pareto_front
-from oche.driver._equal_cost import equal_trials
+from oche.driver._equal_cost import Price
+from oche.driver._incumbents import in_work
 from oche.driver._job import algorithm_text
 from oche.errors import ArgumentError, BudgetError
 from oche.loop import WeightSharingRun
@@ -55,7 +56,14 @@ class Runs(Sequence[Any]):
     """
 
     def __init__(
-        self, runs: Sequence[Any], space: Space, task: Any, algorithm: Any, budget: Budget | None, records: Sequence[Record] = ()
+        self,
+        runs: Sequence[Any],
+        space: Space,
+        task: Any,
+        algorithm: Any,
+        budget: Budget | None,
+        records: Sequence[Record] = (),
+        price: Price | None = None,
     ) -> None:
         self.runs = list(runs)
         self.space = space
@@ -63,6 +71,7 @@ class Runs(Sequence[Any]):
         self.algorithm = algorithm
         self.budget = budget
         self._records = list(records)
+        self._price = price
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -79,7 +88,8 @@ class Runs(Sequence[Any]):
     @property
     def records(self) -> list[Record]:
         """The records of all runs, in the order of seeds."""
-        return [*self._records, *(record for run in self.runs for record in run.records)]
+        found = [*self._records, *(record for run in self.runs for record in run.records)]
+        return found if self._price is None or not self._price.known else [_priced(record, self._price) for record in found]
 
     @property
     def front(self) -> list[Mapping[str, Any]]:
@@ -128,11 +138,20 @@ class Runs(Sequence[Any]):
         if declared and set(declared) <= {"trials", "seconds", "cpu_seconds"}:
             return Budget.from_json(declared)
         if any(isinstance(run, WeightSharingRun) for run in self.runs):
-            return Budget(trials=equal_trials(self.runs, self.space, self.task, self.algorithm))
+            return Budget(trials=self._equal_trials())
         spent = [run.cost.trials for run in self.runs if run.cost.trials]
         if not spent:
             raise BudgetError("equal budget: got runs that spent nothing; allowed: runs that ended")
         return Budget(trials=max(1, round(sum(spent) / len(spent))))
+
+    def _equal_trials(self) -> int:
+        """Trials of random search that are as much counted work as a mean weight-sharing run."""
+        passes = [run.cost.passes for run in self.runs if run.cost.passes]
+        if not passes:
+            raise BudgetError(f"equal budget: got runs on {self.task.name!r} without passes; allowed: give random search a budget")
+        if self._price is None:
+            self._price = Price(self.space, self.task, self.algorithm, lambda: self.runs[0].first_budget)
+        return max(1, round(sum(passes) / len(passes) * self._price.per_pass))
 
     @property
     def _shortened(self) -> bool:
@@ -142,3 +161,9 @@ class Runs(Sequence[Any]):
     def __repr__(self) -> str:
         done = sum(run.status == "done" for run in self.runs)
         return f"Runs({algorithm_text(self.algorithm)} on {self.space.name}, {done} of {len(self.runs)} done)"
+
+
+def _priced(record: Record, price: Price) -> Record:
+    """The record with its incumbents over counted work too."""
+    more = {name: curve for name, curve in in_work(record.curves, price).items() if name not in record.curves}
+    return replace(record, curves={**record.curves, **more}) if more else record

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from oche import algorithms, ranks
+from oche.driver._equal_cost import Price
 from oche.driver._job import Job, algorithm_text
 from oche.driver._members import Members, as_members
 from oche.driver._records import population, recorder
@@ -124,7 +125,10 @@ def search(
         _check_name(opened, name, job.space)
         job.known = known_trials(warm_start, job.space, opened, name)
         job.help(make())  # what does not go together stops here
-        runs = []
+        runs: list[Any] = []
+        price = Price(job.space, job.task, algorithm, lambda: runs[0].first_budget) if shares_weights else None
+        # What is kept is kept whole; otherwise the work of a pass is counted when it is asked for.
+        kept = price if opened is not None else None
         for seed in _seed_list(seeds):
             settings = job.identity(algorithm_text(algorithm), "search")
             if policy is not None:
@@ -133,7 +137,7 @@ def search(
                 # Equal bit for bit only at an equal number of ranks.
                 settings["ranks"] = ranks.launched()
             plan = Plan(seed, budget, settings, name, in_flight, order, threads)
-            record = recorder(job, algorithm, plan, policy=early_stopping)
+            record = recorder(job, algorithm, plan, policy=early_stopping, price=kept)
             if shares_weights:
                 log = plan.open(WeightSharingRun.kind, opened)
                 folder = opened.checkpoint_dir(plan.id) if opened is not None else None
@@ -148,7 +152,7 @@ def search(
         bench = Workbench(job.space, job.task, shared if shares_weights else None)
         title = f"{name or job.space.name} · {algorithm_text(algorithm)}"
         Engine(runs, pool, bench, title=title, quiet=not progress).run()
-    return Runs(runs, job.space, job.task, algorithm, budget)
+    return Runs(runs, job.space, job.task, algorithm, budget, price=price)
 
 
 def baseline(

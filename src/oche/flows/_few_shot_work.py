@@ -185,6 +185,7 @@ class NodeSearch:
         proposal = self.inner.propose(1)[0]
         info = dict(proposal.info)
         self._spend(Cost.from_json(info.pop("cost", {})).passes)
+        info.pop("in_hand", None)  # counted from the start of this node
         inner, dna = self.one, proposal.dna
         decisions = self.inner.space.decisions(dna)
         if self.flow.benchmark is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,8 @@ from oche.judge._numbers import COST_UNITS
 INCUMBENT = "incumbent"
 DEFAULT_AXIS = "trials"
 _MOST_TICKS = 400
+# An area over less than this share of the costs says no more than the ends of the curves.
+_SHORT = 0.1
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,29 @@ def anytime_of(groups: Sequence[Group]) -> tuple[Anytime, ...]:
     return tuple(found)
 
 
+def main_axes(found: Sequence[Anytime]) -> list[Anytime]:
+    """Of every metric of a task the kind of cost that says most: that of the most arms, then counted work, then trials."""
+    order = {unit: i for i, unit in enumerate(("work", DEFAULT_AXIS, *COST_UNITS))}
+    best: dict[tuple[str, str], Anytime] = {}
+    for one in found:
+        held = best.get((one.task, one.metric))
+        if held is None or _rank(one, order) > _rank(held, order):
+            best[one.task, one.metric] = one
+    return list(best.values())
+
+
+def _rank(one: Anytime, order: Mapping[str, int]) -> tuple[int, int]:
+    return len(one.curves), -order.get(one.axis, len(order))
+
+
 def is_incumbent(name: str) -> bool:
     """Whether a record's curve is one of incumbents."""
     return name == INCUMBENT or name.startswith(f"{INCUMBENT} ")
+
+
+def is_main(name: str) -> bool:
+    """Whether a curve of incumbents is over a kind of cost that is drawn even for single runs."""
+    return _axis(name) in ("work", DEFAULT_AXIS)
 
 
 def _axis(name: str) -> str:
@@ -254,7 +276,7 @@ def _areas(
 ) -> np.ndarray | None:
     """Normalized area of each run; exact, since the curves are steps."""
     start, end = span
-    if random_average is None or best == random_average or not end > start:
+    if random_average is None or best == random_average or not end - start >= _SHORT * end > 0:
         return None
     found = []
     for curve in curves:

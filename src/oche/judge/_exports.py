@@ -18,23 +18,27 @@ if TYPE_CHECKING:
 def to_autorank(*runs: Any) -> pandas.DataFrame:
     """A frame for autorank: one row per data set, one column per method, the mean over runs.
 
-    `autorank.autorank(frame, order="descending")` for metrics where larger is better. Autorank wants 5 rows or more.
+    `autorank.autorank(frame, order=frame.attrs["order"])`: `descending` where larger is better. Autorank wants 5 rows or more, and gives
+    NaN for a frame with holes, so one with holes is refused here.
 
     Args:
         *runs: Records, lists of them, or objects with `.records`, such as a report. Random members are a column of their own.
 
     Raises:
         MissingExtraError: pandas is not installed.
-        JudgeError: a method has no result on a data set.
+        JudgeError: a method has no result on a data set, or larger is better on some data sets only.
     """
     try:
         import pandas
     except ImportError as error:
         raise MissingExtraError("pandas", "data") from error
+    order = "descending" if _direction(runs) == "max" else "ascending"
     table = {m: {d: float(np.mean(v)) for d, v in row.items()} for m, row in _table(runs).items()}
     datasets = list(dict.fromkeys(d for row in table.values() for d in row))
     _check_whole({m: set(row) for m, row in table.items()}, datasets)
-    return pandas.DataFrame({m: [row[d] for d in datasets] for m, row in table.items()}, index=pandas.Index(datasets, name="dataset"))
+    frame = pandas.DataFrame({m: [row[d] for d in datasets] for m, row in table.items()}, index=pandas.Index(datasets, name="dataset"))
+    frame.attrs["order"] = order
+    return frame
 
 
 def to_rliable(*runs: Any, normalize: bool = False, cut: bool = False) -> dict[str, np.ndarray]:
@@ -42,7 +46,8 @@ def to_rliable(*runs: Any, normalize: bool = False, cut: bool = False) -> dict[s
 
     Args:
         *runs: Records, lists of them, or objects with `.records`.
-        normalize: Give improvements over the random mean of each data set in percent, instead of the metric itself.
+        normalize: Give improvements over the random mean of each data set in percent, instead of the metric itself; larger is better then,
+            as rliable takes it, whatever the metric.
         cut: Cut every method to the fewest runs that it has on any data set; otherwise unequal numbers are refused, since an array
             has no holes.
 
@@ -53,6 +58,7 @@ def to_rliable(*runs: Any, normalize: bool = False, cut: bool = False) -> dict[s
     random = table.pop("random members", None) if normalize else table.get("random members")
     datasets = list(dict.fromkeys(d for row in table.values() for d in row))
     _check_whole({m: set(row) for m, row in table.items()}, datasets)
+    sign = -1.0 if normalize and _direction(runs) == "min" else 1.0
     found = {}
     for method, row in table.items():
         counts = {d: len(row[d]) for d in datasets}
@@ -66,10 +72,20 @@ def to_rliable(*runs: Any, normalize: bool = False, cut: bool = False) -> dict[s
                 base = float(np.mean((random or {}).get(dataset, [math.nan])))
                 if not base > 0:
                     raise JudgeError(f"rliable: got no random members on {dataset!r} with a positive mean; allowed: a baseline everywhere")
-                values = 100.0 * (values / base - 1.0)
+                values = sign * 100.0 * (values / base - 1.0)
             columns.append(values)
         found[method] = np.stack(columns, axis=1)
     return found
+
+
+def _direction(runs: Sequence[Any]) -> str:
+    """Whether larger or smaller is better, everywhere."""
+    found = {r.direction for r in flatten_records(runs, "runs")}
+    if len(found) > 1:
+        raise JudgeError(
+            "export: got metrics of which larger is better on some data sets and smaller on others; allowed: one kind at a time"
+        )
+    return found.pop() if found else "max"
 
 
 def _table(runs: Sequence[Any]) -> dict[str, dict[str, list[float]]]:

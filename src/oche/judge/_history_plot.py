@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from oche.judge._anytime import is_incumbent
 from oche.judge._discretization import discretization_gap
 from oche.judge._grouping import dataset_name
 from oche.judge._svg import COLORS, Scale, clipped, el, tick_text
@@ -49,7 +50,7 @@ class _Curve:
 
 def is_history(name: str) -> bool:
     """Whether a curve of a record is drawn here."""
-    return name.startswith(_PROBABILITY) or name.endswith(_BY_EPOCHS)
+    return name.startswith(_PROBABILITY) or (name.endswith(_BY_EPOCHS) and not is_incumbent(name))
 
 
 def history_parts(report: Report, best: Callable[[Sequence[Record]], Record]) -> list[dict[str, Any]]:

@@ -20,6 +20,9 @@ _UNIT_NAMES = {
     "money": "money",
 }
 
+#: Counted work, on the axis of curves alone: it means the same where members are trained and where a supernet is.
+_WORK = {"work": "counted work, 1 = one evaluation of a random member"}
+
 #: Order in which a common unit of cost is looked for.
 COST_UNITS = tuple(_UNIT_NAMES)
 
@@ -31,7 +34,7 @@ def points_unit(unit: str) -> str:
 
 def unit_name(unit: str) -> str:
     """A unit of cost in words."""
-    return _UNIT_NAMES.get(unit, unit)
+    return {**_UNIT_NAMES, **_WORK}.get(unit, unit)
 
 
 def decimals(spread: float) -> int:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from oche import __version__
 from oche.judge import _numbers as numbers
-from oche.judge._anytime import is_incumbent
+from oche.judge._anytime import is_incumbent, is_main
 from oche.judge._cell_graph import program_picture
 from oche.judge._comparable import flatten
 from oche.judge._curve_plot import curve_names, curve_plot
@@ -194,9 +194,9 @@ def _curves(report: Report, colors: dict[str, int]) -> list[tuple[str, Markup]]:
     found = []
     for task in dict.fromkeys(g.first.task for g in report.groups):
         groups = [g for g in report.groups if g.first.task == task and g.role != "baseline"]
-        # Incumbents have pictures of their own, with their intervals.
+        # Incumbents have pictures of their own, with their intervals, where there are several runs.
         drawn = any(a.task == task for a in report.anytime)
-        names = [n for n in curve_names(groups) if not (drawn and is_incumbent(n))][:_CURVES]
+        names = [n for n in curve_names(groups) if not (is_incumbent(n) and (drawn or not is_main(n)))][:_CURVES]
         found += [(f"{name.replace('_', ' ')}, {dataset_name(groups[0].first)}", curve_plot(groups, name, colors)) for name in names]
     return found[: 4 * _CURVES]
 

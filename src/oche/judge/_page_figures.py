@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oche.judge import _numbers as numbers
 from oche.judge._aggregate import Aggregate
+from oche.judge._anytime import Anytime, main_axes
 from oche.judge._anytime_plot import anytime_plot
 from oche.judge._cd_diagram import cd_diagram
 from oche.judge._checklist import STATUSES
@@ -52,20 +53,45 @@ def _pooled(found: Aggregate) -> list[str]:
     ]
 
 
-def anytime_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Two pictures per task and kind of cost: mean with interval, median with quartiles."""
-    parts = []
-    for found in report.anytime[:_MOST]:
-        name = f"{found.metric} over {numbers.unit_name(found.axis)}, {found.dataset}"
-        for median, what in ((False, "mean and its 95 % interval"), (True, "median and quartiles")):
-            parts.append({"name": name, "what": what, "picture": anytime_plot(found, colors, median=median)})
-    return parts
+def anytime_parts(report: Report, colors: Mapping[str, int]) -> dict[str, Any] | None:
+    """Two pictures per task and metric (mean with interval, median with quartiles), one for each other kind of cost; None without any."""
+    if not report.anytime:
+        return None
+    main = main_axes(report.anytime)
+    rest = [a for a in report.anytime if a not in main]
+    both = ((False, "mean and its 95 % interval"), (True, "median and quartiles"))
+    return {
+        "main": [_anytime_part(a, colors, median, what) for a in main[:_MOST] for median, what in both],
+        "rest": [_anytime_part(a, colors, *both[0]) for a in rest[: 2 * _MOST]],
+        "notes": _anytime_notes(main),
+    }
+
+
+def _anytime_part(found: Anytime, colors: Mapping[str, int], median: bool, what: str) -> dict[str, Any]:
+    name = f"{found.metric} over {numbers.unit_name(found.axis)}, {found.dataset}"
+    return {"name": name, "what": what, "picture": anytime_plot(found, colors, median=median)}
+
+
+def _anytime_notes(main: Sequence[Anytime]) -> list[str]:
+    """What the reader must know of metrics that are no reported results."""
+    metrics = {a.metric for a in main}
+    notes = []
+    if "valid" in metrics:
+        notes.append(
+            "“valid” is the search signal of the candidate in hand. Its reported result is known only for what a search ended with, so the "
+            "curve of results begins where this candidate was found."
+        )
+    if "shared valid" in metrics:
+        notes.append(
+            "“shared valid” is a score with the shared weights of a supernet: it orders candidates, and is no accuracy of theirs alone."
+        )
+    return notes
 
 
 def area_lines(report: Report) -> list[tuple[str, str, str]]:
     """Normalized area under every curve that has one."""
     lines = []
-    for found in report.anytime:
+    for found in main_axes(report.anytime):
         for curve in found.curves:
             if curve.area is not None and curve.area_low is not None and curve.area_high is not None:
                 text = f"{curve.area:.2f} [{curve.area_low:.2f}, {curve.area_high:.2f}]"

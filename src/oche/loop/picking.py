@@ -18,11 +18,11 @@ def pick_best(trials: Sequence[Trial]) -> Trial | None:
     rewards: dict[tuple[Any, ...], list[float]] = {}
     first: dict[tuple[Any, ...], Trial] = {}
     rewarded = [t for t in trials if t.feedback is not None and t.feedback.reward is not None]
-    highest = max(map(_trust, rewarded), default=None)
+    highest = max(map(trust, rewarded), default=None)
     for trial in rewarded:
         assert trial.feedback is not None
         reward = trial.feedback.reward
-        if reward is None or _trust(trial) != highest:
+        if reward is None or trust(trial) != highest:
             continue
         key = tuple(trial.dna.flat)
         rewards.setdefault(key, []).append(reward[0] if isinstance(reward, tuple) else reward)
@@ -34,7 +34,8 @@ def pick_best(trials: Sequence[Trial]) -> Trial | None:
     return first[best]
 
 
-def _trust(trial: Trial) -> tuple[bool, float]:
+def trust(trial: Trial) -> tuple[bool, float]:
+    """How far a trial went: only trials that went equally far are compared."""
     assert trial.feedback is not None
     return trial.feedback.status != "stopped", trial.proposal.info.get("fidelity") or 0.0
 

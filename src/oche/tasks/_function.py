@@ -38,7 +38,8 @@ class Function:
             names = set(inspect.signature(function).parameters)
         except (TypeError, ValueError):
             names = set()
-        self._seeded = "seed" in names
+        #: Whether the function takes a seed, so that two calls may differ.
+        self.seeded = "seed" in names
         #: Whether the function reports while it works.
         self.takes_reports = "reports" in names
 
@@ -53,7 +54,7 @@ class Function:
 
     def evaluate(self, child: Any, seed: int, reports: Reports | None = None) -> Feedback:
         """Call the function."""
-        given: dict[str, Any] = {"seed": seed} if self._seeded else {}
+        given: dict[str, Any] = {"seed": seed} if self.seeded else {}
         if not self.takes_reports:
             return self._feedback(self.function(child, **given))
         reports = reports or Reports()

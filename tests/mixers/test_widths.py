@@ -10,6 +10,7 @@ import oche
 from oche.errors import ArgumentError
 from oche.mixers import ChannelScores, GumbelSoftmax, Interpolation, Softmax, Widest
 from oche.mixers.channel_scores import shrunk
+from oche.spaces.prunable import PreResNet
 from oche.supernets import elastic_width
 from oche.supernets.elastic import resampled
 from oche.supernets.width_pruning import channel_importance, global_threshold, nearest_point
@@ -185,6 +186,15 @@ def test_importance_is_read_from_norms_or_weights_and_gives_the_nearest_point():
         channel_importance(net, "bn")
     assert net.space.decisions(nearest_point(net, {"a": 5, "b": 3})) == {"a": "6", "b": "3"}
     assert net.space.decisions(nearest_point(net, {"a": 1, "b": 4})) == {"a": "2", "b": "5"}
+
+
+def test_what_a_block_reads_of_a_stream_is_weighed_by_those_who_read_it():
+    net = oche.supernet(oche.Space(PreResNet, depth=11, planes=4, in_channels=1, side=8, classes=3), Widest())
+    found = channel_importance(net, "l1")
+    assert {key: len(scores) for key, scores in found.items()} == {g.name: g.size for g in net.network.axes.free()}
+    reader = net.network.blocks[1].inner[3].weight.detach()[:, :, 0, 0]  # (out, in)
+    expected = reader.abs().mean(0)
+    assert torch.allclose(found["blocks.1.inner.0"], expected / expected.mean(), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["slimming?ratio=0.5&l1=0.01", "l1-pruning?ratio=0.5"])

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from oche.errors import NotRelaxable
-from oche.mixers import Softmax, UniformPath
+from oche.mixers import Interpolation, Softmax, UniformPath
 from oche.networks import ElasticRule, register_elastic
 from oche.program import Space, oneof, ref, symbolic
 from oche.supernets import supernet
@@ -178,6 +178,35 @@ def test_a_block_of_the_user_can_hand_its_width_on():
         assert torch.allclose(net(images()), net.child(net.space.at(0))(images()), atol=1e-6)
 
 
+class Apart(nn.Module):
+    """Concatenated features whose terms, of one choice, are not at their largest together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        c, d = oneof([4, 8, 6], name="c"), oneof([2, 5], name="d")
+        self.a, self.b, self.c = nn.Conv2d(4, c, 1), nn.Conv2d(4, 14 - c, 1), nn.Conv2d(4, d, 1)
+        every = c + (14 - c) + d
+        self.norm, self.deep = nn.BatchNorm2d(every), nn.Conv2d(every, every, 3, padding=1, groups=every)
+        self.out = nn.Conv2d(every, 3, 1)
+
+    def forward(self, x):
+        return self.out(self.deep(self.norm(torch.cat([self.a(x), self.b(x), self.c(x)], 1))))
+
+
+@pytest.mark.parametrize("mixer", [Softmax, UniformPath, Interpolation])
+def test_terms_of_one_choice_need_not_be_largest_together(mixer):
+    net = supernet(Space(Apart), mixer(), seed=3)
+    assert net(images()).shape == (3, 3, 6, 6)
+    for dna in net.space:
+        child, fresh = net.child(dna), net.child(dna, weights="fresh")
+        fresh.load_state_dict(child.state_dict(), strict=True)
+        with net.fixed(dna):
+            assert torch.allclose(net(images()), child(images()), atol=1e-5)
+        if mixer is Softmax:
+            one_hot(net, dna)
+            assert torch.allclose(net(images()), child(images()), atol=1e-5)
+
+
 def refused(build):
     class Refused(nn.Module):
         def __init__(self) -> None:
@@ -197,6 +226,7 @@ def refused(build):
         (lambda: nn.Linear(4, int(oneof([4, 8], name="c") * 0.5)), r"choice 'c'.*\* with 0\.5.*c // 2"),
         (lambda: nn.Linear(4, 4) if oneof([4, 8], name="c") > 4 else nn.ReLU(), r"choice 'c'.*comparison > 4.*some of its values"),
         (lambda: nn.Conv2d(oneof([4, 8], name="c"), 8, 1, groups=2), r"choice 'c'.*in_channels with groups=2.*constant size"),
+        (lambda: nn.Conv2d(4, oneof([4, 8], name="c") + (12 - oneof([4, 8], name="c")), 1), r"choice 'c'.*largest together.*as 12 or"),
         (lambda: nn.Bilinear(oneof([4, 8], name="c"), 4, 2), r"choice 'c'.*'in1_features' of Bilinear.*register_elastic"),
     ],
 )

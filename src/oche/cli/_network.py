@@ -5,14 +5,17 @@ A network file holds weights and JSON. Which code runs is decided by the command
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from oche.errors import ArgumentError, DNAError
 
 
-def describe(space: Any, program: str, dna: Any, arguments: dict[str, Any], seed: int, metrics: dict[str, float]) -> dict[str, Any]:
+def describe(
+    space: Any, program: str, dna: Any, arguments: dict[str, Any], seed: int, metrics: dict[str, float], counts: dict[str, int]
+) -> dict[str, Any]:
     """What a network file says of its network."""
     return {
         "program": program,
@@ -23,7 +26,19 @@ def describe(space: Any, program: str, dna: Any, arguments: dict[str, Any], seed
         "arguments": arguments,
         "seed": seed,
         "metrics": metrics,
+        **counts,
     }
+
+
+def counted(child: Any, shape: Sequence[int] | None) -> dict[str, int]:
+    """Weights of a network, and its multiply-adds for one input where the shape of one is known and the network can be counted."""
+    from oche import networks
+
+    found = {"params": sum(p.numel() for p in child.parameters())}
+    if shape is not None:
+        with suppress(ArgumentError):
+            found["macs"] = networks.count(child, shape).macs
+    return found
 
 
 def plain_arguments(space: Any) -> dict[str, Any]:

@@ -67,14 +67,15 @@ def write_network(folder: Path, record: Any, space: Any, program: str, task: Any
     if kept is None or not Path(kept).is_file():
         return None
     from oche import training
-    from oche.cli._network import describe, plain_arguments
+    from oche.cli._network import counted, describe, plain_arguments
     from oche.program import DNA
     from oche.tasks import final_arguments
 
     dna = DNA(tuple(record.dna))
     arguments = {**plain_arguments(space), **task.arguments(space), **final_arguments(space, task.final)}
     saved = training.load(kept, lambda meta: space.root.build(dna, seed=0, **arguments))
-    meta = describe(space.root, program, dna, arguments, record.train_seed or 0, dict(record.metrics))
+    counts = counted(saved.model, saved.meta["input"].get("shape"))
+    meta = describe(space.root, program, dna, arguments, record.train_seed or 0, dict(record.metrics), counts)
     path = folder / "best.pt"
     training.save(path, saved.model, {**meta, "input": saved.meta["input"]})
     return path

@@ -15,7 +15,7 @@ import typer
 
 from oche.cli import _compose as compose
 from oche.cli import _options as option
-from oche.cli._network import describe, open_network, plain_arguments, read_meta
+from oche.cli._network import counted, describe, open_network, plain_arguments, read_meta
 from oche.cli._output import Output
 from oche.errors import ArgumentError, DNAError
 
@@ -84,10 +84,11 @@ def build(
         raise ArgumentError("--checkpoint: got it without --data; allowed: with a training; for example --train --data digits")
     build_it = partial(space.build, chosen, seed=seed, **arguments)
     child, metrics = _trained(build_it, task, seed) if task is not None and train is not False else (build_it(), {})
-    meta = describe(space, source.text, chosen, arguments, seed, metrics)
+    counts = counted(child, loaded.shape if loaded is not None else None)
+    meta = describe(space, source.text, chosen, arguments, seed, metrics, counts)
     training.save(out, child, meta, data=loaded)
     text = architecture(space, chosen)
-    said = f"wrote {out}: {sum(p.numel() for p in child.parameters()):,} weights, {_said(meta)}\n{text}"
+    said = f"wrote {out}: {_size(meta)}{_said(meta)}\n{text}"
     if draw is not None:
         said += f"\nwrote {write_drawing(draw, text, meta['decisions'])}"
     output.result({"path": str(out), "arch": text, **({"drawing": str(draw)} if draw is not None else {}), **meta}, said)
@@ -109,7 +110,7 @@ def show(net: Net, draw: Draw = None, program: ProgramOption = None, as_json: op
         space = space_of(meta, program)
         write_drawing(draw, architecture(space, DNA(tuple(meta["dna"]))), meta["decisions"])
     output.table(("what", "value"), [(k, v) for k, v in meta.items() if k != "input"])
-    output.result(meta, f"{net}: {meta.get('space', '?')}, {_said(meta)}")
+    output.result(meta, f"{net}: {meta.get('space', '?')}, {_size(meta)}{_said(meta)}")
 
 
 @command.command()
@@ -177,7 +178,9 @@ def export(
     if shape is None:
         raise ArgumentError(f"network file {str(net)!r}: got no input shape; allowed: a network that was built with --data")
     path = training.export(saved.model, out, chosen, torch.zeros(2, *shape))
-    output.result({"path": str(path), "format": chosen}, f"wrote {path} ({chosen})")
+    counts = counted(saved.model, shape)
+    said = f"wrote {path} ({chosen}): {_size(counts).removesuffix(', ')}"
+    output.result({"path": str(path), "format": chosen, **counts}, said)
 
 
 def _trained(build_it: Callable[[], Any], task: Any, seed: int) -> tuple[Any, dict[str, float]]:
@@ -275,6 +278,11 @@ def _gene(text: str) -> int | float | None:
         return float(word)
     except ValueError:
         raise ArgumentError(f"--dna: got {text!r}; allowed: numbers and '-', separated by commas") from None
+
+
+def _size(meta: dict[str, Any]) -> str:
+    names = {"params": "weights", "macs": "multiply-adds"}
+    return "".join(f"{meta[key]:,} {name}, " for key, name in names.items() if key in meta)
 
 
 def _said(meta: dict[str, Any]) -> str:

@@ -40,12 +40,15 @@ def command(
     Example: oche space net.py:Net --data digits --sample 3
     """
     from oche.cli._program import load_space, sized
+    from oche.tasks import fitted
 
     out = Output(as_json, quiet)
     if stratify is not None and (max_params is not None or where is not None):
         raise ArgumentError("--stratify: got it with --max-params or --where; allowed: one of them")
     space, source = load_space(sized(program, channels=channels, cells=cells), collect)
     task = compose.task(None, data, recipe) if data is not None else None
+    if task is not None:
+        space = fitted(space, task)
     points = [_point(p) for p in space.points]
     drawn, costs = _members(space, sample, seed, stratify, bins, scale, compose.constraint(max_params, None, where, task))
     members = [space.decisions(dna) for dna in drawn]

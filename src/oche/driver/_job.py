@@ -15,7 +15,7 @@ from oche.loop.priors import Prior, with_prior
 from oche.loop.registry import parse
 from oche.loop.warm_start import KnownTrials, warm_started
 from oche.program import Space, as_space
-from oche.tasks import as_task
+from oche.tasks import as_task, fitted
 
 
 class Job:
@@ -27,10 +27,7 @@ class Job:
         self.constraint = as_constraint(constraint)
         self.task = as_task(task)
         self.flow = flows.get(flow)
-        space = _space_of(program, arguments)
-        missing = self.task.arguments(space) if hasattr(self.task, "arguments") else {}
-        if missing:
-            space = space.with_arguments(**missing)
+        space = fitted(_space_of(program, arguments), self.task)
         if not space.points:
             raise SpaceError(f"program {space.name!r}: got no choices; allowed: a program with at least one, see oche.oneof")
         self.space = space

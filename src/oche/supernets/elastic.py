@@ -361,6 +361,7 @@ def _convert(module: nn.Module, path: str, found: Mapping[str, Width], rule: Ela
         if name not in rule.sizes or (isinstance(module.__dict__[name], tuple) and len(module.__dict__[name]) != 1):
             _refuse(module, path, name, width)
     _check_groups(module, path, found, rule)
+    _check_sum(module, path, found, rule)
     plan = Plan(rule, {rule.sizes[name]: width for name, width in found.items()}, {name: rule.sizes[name] for name in found}, {}, runtime)
     grouped = rule.groups is not None and int(module.__dict__[rule.groups]) > 1
     for name, dims in rule.tensors.items():
@@ -387,6 +388,20 @@ def _check_groups(module: nn.Module, path: str, found: Mapping[str, Width], rule
             raise NotRelaxable(
                 f"choice {width.place}: got {name} with groups={int(groups)} in {type(module).__name__} at {path!r}; allowed in a "
                 "supernet: groups of constant size, as in groups=c or groups=c // 8"
+            )
+
+
+def _check_sum(module: nn.Module, path: str, found: Mapping[str, Width], rule: ElasticRule) -> None:
+    """A layer that writes c + (12 - c) channels has 16 where c is 4 or 8: right for what is concatenated, wrong for who reads 12 of it."""
+    if rule.groups is None and "in" not in rule.sizes.values():
+        return
+    if rule.groups is not None and isinstance(module.__dict__[rule.groups], Width):  # depthwise: it writes what it reads
+        return
+    for name, width in found.items():
+        if rule.sizes[name] == rule.output and not width.coincides:
+            raise NotRelaxable(
+                f"choice {width.place}: got a sum whose terms are not at their largest together as {name!r} of {type(module).__name__} at "
+                f"{path!r}; allowed in a supernet: one term, as {width.table().largest} or 20 - c, or a layer for each term and torch.cat"
             )
 
 

@@ -1,7 +1,8 @@
 """Which channels of elastic widths matter, and the point that is left when the least of them go.
 
     importance `bn`    mean over the norms of a width of |scale| of a channel (network slimming)
-    importance `l1`    mean over the layers that write a width of the mean |weight| of a channel, over the mean of that layer
+    importance `l1`    mean over the layers that write a width of the mean |weight| of a channel, over the mean of that layer; of those that
+                       read it, where nothing with weights writes it (what a block reads of a stream)
     threshold          entry int(P r) of all P importances, sorted upwards; larger ones stay, and never less than a number for each width
 
 Sources: Liu et al. 2017 (network slimming); Li et al. 2017 (filter norms; dividing by the layer's mean, so that layers can be compared, is
@@ -37,22 +38,29 @@ def channel_importance(supernet: Supernet, criterion: str = "bn") -> dict[str, T
     """
     if criterion not in CRITERIA:
         raise ArgumentError(f"criterion: got {criterion!r}; allowed: {', '.join(repr(c) for c in CRITERIA)}")
-    found: dict[str, list[Tensor]] = {key: [] for key, row in supernet.policy.rows.items() if row.axis == "width"}
+    keys = [key for key, row in supernet.policy.rows.items() if row.axis == "width"]
+    sizes = widths_of(supernet)
+    written: dict[str, list[Tensor]] = {key: [] for key in keys}
+    read: dict[str, list[Tensor]] = {key: [] for key in keys}
     for _, layer in elastic_layers_of(supernet.network):
         norm = isinstance(layer, _BatchNorm)
         if norm != (criterion == "bn"):
             continue
         for block, tensor, dim, offset, axis, _ in axes_of(layer):
             # Only where a channel of the layer is one channel of the width: not where a width enters at a multiple.
-            if axis != "out" or len(block.keys) != 1 or tensor is not _scale(layer):
+            if len(block.keys) != 1 or tensor is not _scale(layer):
+                continue
+            if dict(zip(block.labels[0], block.sizes, strict=True)) != sizes[block.keys[0]]:
                 continue
             part = tensor.narrow(dim, offset, block.largest).abs()
             one = part if part.dim() == 1 else part.transpose(0, dim).flatten(1).mean(1)
-            found[block.keys[0]].append(one if norm else one / one.mean().clamp_min(1e-12))
+            parts = written if axis == "out" else read
+            parts[block.keys[0]].append(one if norm else one / one.mean().clamp_min(1e-12))
+    found = {key: written[key] or read[key] for key in keys}
     for key, parts in found.items():
         if not parts:
             what = "norm with a scale" if criterion == "bn" else "layer with weights"
-            raise ArgumentError(f"width {key!r}: got no {what} that writes it; allowed: widths with one; leave it out by space.where(...)")
+            raise ArgumentError(f"width {key!r}: got no {what} on it; allowed: widths with one; leave it out by space.where(...)")
     return {key: torch.stack(parts).mean(0) for key, parts in found.items()}
 
 

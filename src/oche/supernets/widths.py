@@ -96,6 +96,11 @@ class Width(int):
         """The whole width as one block."""
         return self.blocks[0] if len(self.blocks) == 1 else _join(self.blocks, lambda *sizes: sum(sizes))
 
+    @property
+    def coincides(self) -> bool:
+        """Whether all terms are at their largest under one decision. Otherwise the network has more channels than any child."""
+        return int(self) == self.table().largest
+
     # -- arithmetic ---------------------------------------------------------------------------------------------------------
 
     def __add__(self, other: Any) -> Any:
@@ -119,7 +124,8 @@ class Width(int):
         return self._calculate("-", operator.sub, other, self)
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._calculate("//", operator.floordiv, self, other)
+        # Layers divide by groups=1; the terms of a sum stay apart.
+        return self if type(other) is int and other == 1 else self._calculate("//", operator.floordiv, self, other)
 
     def __rfloordiv__(self, other: Any) -> Any:
         return self._calculate("//", operator.floordiv, other, self)

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "benchmarked": "oche.tasks._benchmarked:benchmarked",
         "classification": "oche.tasks._classification:classification",
         "final_arguments": "oche.tasks._children:final_arguments",
+        "fitted": "oche.tasks._children:fitted",
         "function": "oche.tasks._function:function",
         "get": "oche.tasks._registry:get",
         "keeping": "oche.tasks._registry:keeping",

@@ -59,3 +59,14 @@ def _label(value: Any) -> str:
 def merged(space: Space, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """`arguments` without those that the space's program was given by its user."""
     return {name: value for name, value in arguments.items() if name not in space.arguments}
+
+
+def fitted(space: Space, task: Any) -> Space:
+    """The space whose program fits the data of a task; the same one if the task knows of no such arguments.
+
+    Args:
+        space: The space.
+        task: A task; only its optional `arguments(space)` is looked at.
+    """
+    missing = task.arguments(space) if hasattr(task, "arguments") else {}
+    return space.with_arguments(**missing) if missing else space

@@ -34,3 +34,22 @@ def test_help_pages_load_nothing_heavy(page):
     # Typer itself stands on pydantic; everything else has no business in a help page.
     code = f"from oche.cli import main\ntry:\n    main({page!r})\nexcept SystemExit as e:\n    assert not e.code, e.code"
     assert not loaded_after(code) & {*HEAVY, "numpy"} - {"pydantic"}
+
+
+def test_a_search_of_networks_loads_no_compiler_and_no_tables():
+    """Torch's compiler, sympy, pandas and scikit-learn would take longer to load than torch, in every worker."""
+    code = """
+import oche, sys
+from tests.tinynet import TinyNet
+task = oche.tasks.classification("digits[:100]", recipe={"epochs": 1, "batch_size": 50})
+for algorithm, budget in {"darts": oche.Budget(epochs=2), "random": oche.Budget(trials=2)}.items():
+    runs = oche.search(TinyNet, algorithm, task, budget=budget, progress=False)
+    assert len(runs.records) == 1, runs.records
+space = oche.Space(oche.spaces.get("nasbench201"), channels=4, cells=1)
+oche.supernet(space, mixer=oche.mixers.PartialChannels(4))
+assert oche.networks.count(space.decode(space.sample(seed=0)), (3, 8, 8)).macs > 0
+assert "torch._dynamo" not in sys.modules
+"""
+    loaded = loaded_after(code)
+    assert "torch" in loaded
+    assert not loaded & {"sympy", "pandas", "sklearn", "scipy", "matplotlib", "ray", "optuna"}

@@ -117,6 +117,18 @@ def test_digits_need_no_download_and_have_three_balanced_splits():
         assert spread(digits.y[split], 10) <= 4
 
 
+def test_digits_are_those_of_scikit_learn_read_from_its_file_or_through_it(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    from oche.training.data._digits import digits as read_digits
+
+    pixels, classes = load_digits(return_X_y=True)
+    digits = data.load("digits")
+    assert np.array_equal(digits.x.reshape(1_797, 64), pixels) and np.array_equal(digits.y, classes)
+    monkeypatch.setattr("oche.training.data._digits.importlib.util.find_spec", lambda name: None)
+    assert read_digits().fingerprint == digits.fingerprint
+
+
 def test_the_split_of_digits_is_pinned():
     # Another split would make old records incomparable: change it only with a new name.
     assert data.load("digits").fingerprint == "85d83b7dbaa56be42e429da4ec19ce8408fd90dac1e82efd53621b7c7f92a51c"

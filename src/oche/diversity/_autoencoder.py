@@ -14,6 +14,7 @@ from torch import nn
 
 from oche import seeds
 from oche.errors import ArgumentError, unknown
+from oche.training import optimizers
 
 logger = logging.getLogger("oche.diversity")
 
@@ -190,7 +191,7 @@ class Autoencoder:
         valid, rest = data[order[:held]], data[order[held:]]
         if not len(rest):
             rest = valid
-        optimizer = torch.optim.Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr=self.learning_rate)
+        optimizer = optimizers.Adam([*self.encoder.parameters(), *self.decoder.parameters()], lr=self.learning_rate)
         best, rises, error, loss, epoch = float("inf"), 0, float("nan"), float("nan"), 0
         for epoch in range(self.epochs + 1):
             loss = self._epoch(rest, optimizer, seeds.torch_generator(seed, "order", epoch))

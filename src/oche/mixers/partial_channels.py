@@ -157,14 +157,16 @@ def bypass(x: Tensor, y: Tensor, place: str) -> Tensor:
 def _keeps_channels(module: nn.Module, channels: int) -> bool | None:
     """Whether a candidate maps `channels` channels to as many; None if it cannot be tried out.
 
-    Tried on the meta device: no arithmetic, no change of the module.
+    A copy is tried, where the module lies: a small real input takes less time than the first use of the meta device, with which torch
+    loads its compiler.
     """
-    size = 32 if channels != 32 else 48  # unlike the channels, so that a layer over the last axis is not taken for one over channels
-    trial = copy.deepcopy(module).to("meta")
+    size = 16 if channels != 16 else 24  # unlike the channels, so that a layer over the last axis is not taken for one over channels
+    trial = copy.deepcopy(module)
+    device = next((tensor.device for tensor in (*module.parameters(), *module.buffers())), None)
     for shape in ((2, channels, size, size), (2, channels, size), (2, channels)):
         try:
             with torch.no_grad(), building(0):
-                output = trial(torch.zeros(shape, device="meta"))
+                output = trial(torch.zeros(shape, device=device))
         except Exception:
             continue
         return isinstance(output, Tensor) and output.dim() > 1 and output.shape[1] == channels

@@ -2,12 +2,15 @@
 
 Multiply-adds are those of convolutions and matrix products, in whatever way the network calls them; normalization, activation and
 pooling are left out, as is usual. Some papers count otherwise, and say so nowhere: that count is kept apart, by its name. The
-network runs once, as a copy on the meta device: no arithmetic, and nothing of the network that was passed is touched.
+network runs once, as a copy: nothing of the network that was passed is touched. Small networks really run on the CPU, large ones on the
+meta device without arithmetic; the first use of that device makes torch load its compiler, which takes longer than a small network.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +20,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.pooling import _AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd, _MaxPoolNd
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from oche.errors import ArgumentError, unknown
+from oche.seeds import building
 
 #: Ways to count multiply-adds.
 COUNTS = ("macs", "thop", "sharpdarts")
+
+# Weights times positions of the input, about the multiply-adds of one input, up to which a network really runs: tens of milliseconds.
+_SMALL = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,21 @@ def count(module: nn.Module, input_size: Sequence[int], count: str = "macs") -> 
     if count not in COUNTS:
         raise unknown("count", str(count), COUNTS)
     params = sum(p.numel() for p in module.parameters())
-    try:
-        macs = _macs(_meta_copy(module), torch.empty(1, *size, device="meta"), count)
-    except Exception:  # the meta device refuses values (`item`, plain tensors on the CPU): then a copy really runs
+    if not _is_small(module, size, params):
         try:
-            macs = _macs(copy.deepcopy(module).cpu(), torch.zeros(1, *size), count)
-        except RuntimeError as error:
-            raise ArgumentError(f"input_size: got {size}; allowed: a shape that the network takes; it said: {error}") from error
-    return Counts(params, macs)
+            return Counts(params, _macs(_meta_copy(module), torch.empty(1, *size, device="meta"), count))
+        except Exception:  # the meta device refuses values (`item`, plain tensors on the CPU): then a copy really runs
+            pass
+    try:
+        return Counts(params, _macs(copy.deepcopy(module).cpu(), torch.zeros(1, *size), count))
+    except RuntimeError as error:
+        raise ArgumentError(f"input_size: got {size}; allowed: a shape that the network takes; it said: {error}") from error
+
+
+def _is_small(module: nn.Module, size: tuple[int, ...], params: int) -> bool:
+    if params * math.prod(size[1:]) > _SMALL:
+        return False
+    return not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
 
 def _meta_copy(module: nn.Module) -> nn.Module:
@@ -88,14 +103,39 @@ def _macs(module: nn.Module, x: Tensor, count: str) -> int:
     # In evaluation mode batch normalization takes a batch of one, whatever its size.
     module.eval()
     dtype = next((p.dtype for p in module.parameters()), x.dtype)
-    counter = FlopCounterMode(display=False)
+    counter = _Counting()
     extra = [0]
     if count != "macs":
         _count_elements(module, _per_element[count], extra)
-    with counter:
+    with building(0), counter:
         module(x.to(dtype))
     # torch counts a multiply-add as two operations.
-    return counter.get_total_flops() // 2 + extra[0]
+    return counter.operations // 2 + extra[0]
+
+
+class _Counting(TorchDispatchMode):
+    """Adds up the operations of convolutions and matrix products, by torch's own formulas."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is None:
+            with self:
+                parts = func.decompose(*args, **given)  # into others, if it is made of others
+            if parts is not NotImplemented:
+                return parts
+        output = func(*args, **given)
+        if formula is not None:
+            self.operations += int(formula(*args, **given, out_val=output))
+        return output
+
+
+# torch marks the method as not to be compiled, and for that loads its compiler on the first use.
+_Counting.__torch_dispatch__ = inspect.unwrap(_Counting.__torch_dispatch__)
 
 
 def _count_elements(module: nn.Module, cost: Callable[[nn.Module, Tensor, Tensor], int], total: list[int]) -> None:

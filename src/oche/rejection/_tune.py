@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from oche.errors import ArgumentError, TrainingError
 from oche.seeds import torch_generator
-from oche.training import cosine
+from oche.training import cosine, optimizers
 
 #: What a loss does not count, as in transformers.
 IGNORED = -100
@@ -88,7 +88,7 @@ def steps(
         TrainingError: the loss is not finite.
     """
     model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
+    optimizer = optimizers.AdamW(model.parameters(), lr=plan.lr, weight_decay=plan.weight_decay)
     for step, (sequences, targets) in zip(range(plan.steps), batches, strict=False):
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)

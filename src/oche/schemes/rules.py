@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from oche.errors import TrainingError
+from oche.training import optimizers
 
 
 class Rule(Protocol):
@@ -44,7 +45,7 @@ class Sgd:
 
     def build(self, tensors: Iterable[Tensor]) -> Optimizer:
         """An optimizer of `tensors`."""
-        return torch.optim.SGD(list(tensors), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov)
+        return optimizers.SGD(list(tensors), lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay, nesterov=self.nesterov)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Adam:
 
     def build(self, tensors: Iterable[Tensor]) -> Optimizer:
         """An optimizer of `tensors`."""
-        return torch.optim.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, eps=self.eps)
+        return optimizers.Adam(list(tensors), lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, eps=self.eps)
 
 
 def plain(lr: float) -> Sgd:

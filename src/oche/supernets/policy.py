@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from oche.errors import ArgumentError, NotRelaxable
@@ -496,6 +495,8 @@ def _assign(scores: np.ndarray, pick: Pick) -> list[int]:
         chosen = [int(np.argmax(row)) for row in scores]
         return sorted(chosen) if pick.is_sorted else chosen
     if pick.kind == "permutate":
+        from scipy.optimize import linear_sum_assignment  # scipy takes a second to load; few spaces have orders
+
         return [int(c) for c in linear_sum_assignment(scores, maximize=True)[1]]
     left, chosen = scores.copy(), [0] * pick.k
     for _ in range(pick.k):

@@ -22,6 +22,7 @@ from oche import files, ranks, seeds
 from oche.errors import ArgumentError, MissingExtraError, ResumeError, TrainingError
 from oche.loop import Cost
 from oche.networks import set_progress
+from oche.training import optimizers
 from oche.training._batches import batches, n_batches
 from oche.training._forward import forward, lay_out
 from oche.training._loss import cross_entropy, scores
@@ -106,7 +107,7 @@ def fit(
     """
     model.to(device).train()
     lay_out(model, recipe)
-    optimizer = torch.optim.SGD(
+    optimizer = optimizers.SGD(
         model.parameters(), lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov, weight_decay=recipe.weight_decay
     )
     wrapped = _wrapped(model, device, engine)

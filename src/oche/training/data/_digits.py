@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import importlib.util
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from oche.training.data._dataset import DataSet, fixed_splits, moments
@@ -14,11 +19,27 @@ def digits() -> DataSet:
 
     Source: UCI optical recognition of handwritten digits, test part, as in scikit-learn; the split is ours.
     """
-    from sklearn.datasets import load_digits
-
-    pixels, classes = load_digits(return_X_y=True)
+    pixels, classes = _read()
     x = np.asarray(pixels, dtype=np.float32).reshape(-1, 1, 8, 8)
     y = np.asarray(classes, dtype=np.int64)
     splits = fixed_splits(y, {"train": 600, "valid": 600, "test": 597})
     mean, std = moments(x, splits["train"])
     return DataSet("digits", x, y, splits, tuple(str(d) for d in range(10)), mean, std, origin="digits")
+
+
+def _read() -> tuple[np.ndarray, np.ndarray]:
+    """Pixels, `(1797, 64)`, and classes.
+
+    The file is read where it lies: the import of scikit-learn takes about as long as that of torch, and every worker would pay for it.
+    """
+    found = importlib.util.find_spec("sklearn")
+    for folder in (found.submodule_search_locations if found else None) or ():
+        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if path.exists():
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                rows = np.loadtxt(lines, delimiter=",")
+            return rows[:, :-1], rows[:, -1]
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    return bunch.data, bunch.target

@@ -94,15 +94,20 @@ def _arm(strike: str) -> None:
     Run.notify = dying  # type: ignore[method-assign]
 
 
-def progress(folder: Path) -> tuple[int, int]:
-    """Evaluations told, and runs that have ended, of all runs in the store."""
+def progress(folder: Path) -> int:
+    """How far all runs in the store are: evaluations told, and steps of those that share weights."""
     from oche.store.store import Store
 
     if not (folder / STORE).exists():
-        return 0, 0
+        return 0
+    found = 0
     with Store(folder / STORE) as store:
-        rows = store.runs()
-    return sum(row.told for row in rows), sum(row.status == "done" for row in rows)
+        for row in store.runs():
+            found += row.told
+            if row.kind != "asktell":
+                saved = store.load(row.id)
+                found += max((c.step for c in saved.checkpoints), default=0) if saved is not None else 0
+    return found
 
 
 def _timed(folder: Path, words: Sequence[str]) -> tuple[float, float]:
@@ -180,7 +185,7 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
         strike: Event at which every third attempt kills itself, instead of at a random moment.
 
     Returns:
-        `kills`, `told`: evaluations known after each kill, `equal`, `different`: what is not equal.
+        `kills`, `told`: how far the runs were after each kill, `equal`, `different`: what is not equal.
     """
     whole, broken = folder / "unbroken", folder / "broken"
     whole.mkdir()
@@ -191,7 +196,7 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
     # The times of runs that need not import anything: to the first row of the store, and from there to the last.
     more = {"again": (), **({"others": others} if others else {})}
     times = {name: _timed(folder / name, [*words, *extra]) for name, extra in more.items()}
-    seconds, total = times["again"][1], progress(whole)[0]
+    seconds, total = times["again"][1], progress(whole)
     rng = random.Random(seed)
     told, number, lead = [0], 0, 0.0
     while len(told) <= kills:
@@ -215,7 +220,7 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
             broken.mkdir()
             told, lead = [0], 0.0
             continue
-        told.append(progress(broken)[0])
+        told.append(progress(broken))
         # What came after the last checkpoint is done again first: as long as nothing comes forward, the next one lives longer.
         lead = lead + 0.03 * seconds if told[-1] == told[-2] else 0.0
     attempt(broken, words, None)

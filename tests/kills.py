@@ -131,25 +131,28 @@ def everything(folder: Path) -> dict[str, Any]:
 
     lines = (folder / OUT / "records.jsonl").read_text().splitlines()
     found: dict[str, Any] = {"records": [Record.from_json(json.loads(line)).content_hash() for line in lines]}
+
+    def untimed(text: str) -> Any:
+        return _timeless(json.loads(text.replace(str(folder), "FOLDER")))
+
     with Store(folder / STORE) as store:
         for row in sorted(store.runs(), key=lambda r: (r.name, r.seed)):
             saved = store.load(row.id)
             assert saved is not None
             trials = [
-                (t.proposal, t.replicate, t.phase, t.told, t.status, t.reward, t.zone, t.metrics, t.more, _untimed(t.cost))
+                (t.proposal, t.replicate, t.phase, t.told, t.status, t.reward, t.zone, t.metrics, untimed(t.more), untimed(t.cost))
                 for t in sorted(saved.trials, key=lambda t: (t.phase, t.proposal, t.replicate))
             ]
             parts = {
-                "proposals": [(p.id, p.dna, p.count, p.info) for p in saved.proposals],
+                "proposals": [(p.id, p.dna, p.count, untimed(p.info)) for p in saved.proposals],
                 "trials": trials,
                 "state": row.state,
                 "checkpoints": [(c.step, c.boundary, c.path) for c in saved.checkpoints],
             }
             found[f"{row.name}, seed {row.seed}"] = {what: _digest(part) for what, part in parts.items()} | {"trials told": row.told}
     # The bytes of such a file hold the name under which it was written first; what it holds must be equal.
-    files = [p for p in sorted((folder / f"{STORE}.files").rglob("*")) if p.is_file()]
-    held = {p: _plain(load_state(str(p))) if p.suffix == ".pt" else p.read_text() for p in files}
-    found["files"] = {str(p.relative_to(folder)): _digest(value) for p, value in held.items()}
+    files = sorted((folder / f"{STORE}.files").rglob("*.pt"))
+    found["files"] = {str(p.relative_to(folder)): _digest(_plain(load_state(str(p)))) for p in files}
     for path in sorted(folder.glob(f"{OUT}/**/*.json")):
         if "portraits" in path.parts or path.name == "behavior.json":
             found[path.name] = _digest(path.read_text())
@@ -165,8 +168,10 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def _untimed(cost: str) -> Any:
-    return {k: v for k, v in json.loads(cost).items() if k not in _TIMES}
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _timeless(v) for k, v in value.items() if k not in _TIMES}
+    return [_timeless(v) for v in value] if isinstance(value, list) else value
 
 
 def _digest(value: Any) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import oche
-from oche.diversity import environment
+from oche.diversity import environment, summarize
 from oche.diversity._stax import Stax
-from oche.errors import ArgumentError, BudgetError, FeedbackError, UnknownNameError
+from oche.errors import ArgumentError, BudgetError, FeedbackError, ResumeError, UnknownNameError
 from oche.loop.asktell_run import AskTellRun
 from oche.loop.contracts import Feedback
 
@@ -338,3 +340,38 @@ def test_what_does_not_fit_is_refused() -> None:
         oche.search({"x": oche.floatv(0, 1)}, "map-elites", lambda c: 0.0, budget=oche.Budget(trials=50), progress=False)
     with pytest.raises(FeedbackError, match="reward: got nan"):
         Feedback(reward=float("nan"))
+    frames = np.zeros((10, 2, 3, 64, 64))
+    frames[7, 1, 0, 5, 5] = np.nan
+    algorithm = Stax(population=10)
+    algorithm.setup(env.space, np.random.default_rng(0), oche.Budget(trials=100))
+    algorithm.ask_batch()
+    with pytest.raises(ArgumentError, match=r"frames: got values from nan to nan; .* \(policy 7 of a batch\)"):
+        algorithm.tell_batch(np.zeros(10), observations=frames)
+    places = np.zeros((10, 2))
+    places[3, 0] = np.inf
+    given = Stax(descriptor="given", population=10)
+    given.setup(env.space, np.random.default_rng(0), oche.Budget(trials=100))
+    given.ask_batch()
+    with pytest.raises(ArgumentError, match=r"descriptor: got \[inf, 0.0\] of policy 3"):
+        given.tell_batch(np.zeros(10), places)
+
+
+def test_the_state_of_another_space_is_refused() -> None:
+    point, curling = environment("point"), environment("curling")
+    made = Stax(descriptor="given", population=10)
+    made.setup(point.space, np.random.default_rng(0), oche.Budget(trials=100))
+    other = Stax(descriptor="given", population=10)
+    other.setup(curling.space, np.random.default_rng(0), oche.Budget(trials=100))
+    for go, state in ((other.load_checkpoint, made.checkpoint()), (other.load, made.state())):
+        with pytest.raises(ResumeError, match=r"another space, with 48 genes; allowed: of space 'curling-policy', with 94"):
+            go(state)
+
+
+def test_a_zone_whose_rewards_are_below_zero_is_found_too() -> None:
+    task = Reward(lambda g: -2.0)
+    found = run("random", 40, task)
+    trials = [SimpleNamespace(feedback=replace(t.feedback, zone="top" if i == 5 else None), proposal=t.proposal)
+              for i, t in enumerate(found.trials)]  # fmt: skip
+    metrics, curves = summarize(trials, None, ["top", "bottom"])
+    assert (metrics["zones_found"], metrics["reward_top"], metrics["reward_bottom"], metrics["first_top"]) == (1, -2, 0, 6)
+    assert [y for _, y in curves["reward_top"]][:5] == [0.0] * 5 and "first_bottom" not in metrics

@@ -32,14 +32,25 @@ def test_the_grid_of_a_run_equals_pyribs() -> None:
     assert archive.stats.obj_max == pytest.approx(max(t.feedback.scalar for t in run.trials))
 
 
-def test_a_scheduler_is_an_algorithm_and_resumes(tmp_path: Any) -> None:
+def bandit(dimension: int, seed: int) -> Any:
+    from ribs.archives import ProximityArchive
+    from ribs.emitters import IsoLineEmitter
+    from ribs.schedulers import BanditScheduler
+
+    archive = ProximityArchive(solution_dim=dimension, measure_dim=2, k_neighbors=5, novelty_threshold=0.01, seed=seed)
+    emitters = [IsoLineEmitter(archive, x0=np.zeros(dimension), batch_size=10, seed=seed + i) for i in range(3)]
+    return BanditScheduler(archive, emitters, num_active=2, reselect="all")
+
+
+@pytest.mark.parametrize("make", [make, bandit])
+def test_a_scheduler_is_an_algorithm_and_resumes(make: Any, tmp_path: Any) -> None:
     env = environment("point?frames=1")
 
     def go(store: Any, trials: int) -> list[tuple[float, ...]]:
         runs = oche.search(
-            env.space, RibsScheduler(make, "gaussian"), env, budget=oche.Budget(trials=trials), seeds=[1], store=store, progress=False
+            env.space, RibsScheduler(make, make.__name__), env, budget=oche.Budget(trials=trials), seeds=[1], store=store, progress=False
         )
-        assert runs.records[0].algorithm == "ribs?scheduler=gaussian"
+        assert runs.records[0].algorithm == f"ribs?scheduler={make.__name__}"
         return [t.dna.flat for t in runs[0].trials]
 
     whole = go(None, 130)

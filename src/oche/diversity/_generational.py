@@ -17,7 +17,7 @@ import numpy as np
 
 from oche import seeds
 from oche.diversity._results import Result, Results, checked_columns
-from oche.errors import ArgumentError, BudgetError
+from oche.errors import ArgumentError, BudgetError, ResumeError
 from oche.loop.contracts import Budget, Feedback, Proposal
 from oche.loop.threads import limited_threads
 from oche.program import DNA, Space
@@ -250,11 +250,27 @@ class Generational:
 
     def checkpoint(self) -> dict[str, Any]:
         """The state at the boundary that was just reached, for a file: tensors, numbers, text, lists and dicts."""
-        return {"asked": self._asked, "base": _tensors(self._base)}
+        return {"asked": self._asked, "base": _tensors(self._base), **self._made_for()}
+
+    def _made_for(self) -> dict[str, Any]:
+        return {"space": self._space.fingerprint, "genes": self.dimension}
 
     def load_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Continue from a `checkpoint`, after `setup`."""
+        """Continue from a `checkpoint`, after `setup`.
+
+        Raises:
+            ResumeError: it was made on another space.
+        """
+        self._check(state)
         self._restart(int(state["asked"]), _arrays(state["base"]))
+
+    def _check(self, state: Mapping[str, Any]) -> None:
+        own = self._made_for()
+        if any(state.get(key, value) != value for key, value in own.items()):
+            raise ResumeError(
+                f"state of {self.name!r}: got one of another space, with {state['genes']} genes; "
+                f"allowed: of space {self._space.name!r}, with {own['genes']}; give the environment that it was made on"
+            )
 
     def _restart(self, asked: int, base: dict[str, Any]) -> None:
         self._clear()
@@ -275,6 +291,7 @@ class Generational:
             "open": open_now,
             "done": [[i, _result_json(Result(self._genomes[i - self._first], f, i))] for i, f in sorted(self._done.items())],
             "after": self._after,
+            **self._made_for(),
         }
 
     def _batch_size(self) -> int:
@@ -282,7 +299,12 @@ class Generational:
         return sum(len(e[2]) for e in self._journal if e[0] == "results") + len(self._open) + len(self._done)
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`."""
+        """Continue from `state`.
+
+        Raises:
+            ResumeError: it was made on another space.
+        """
+        self._check(state)
         self._restart(int(state["first"]), _from_json(state["base"]))
         for entry in state["journal"]:
             if entry[0] == "go":

@@ -122,19 +122,22 @@ def _cover(
 
 
 def _reward(told: Sequence[Any], zones: Sequence[str], at: np.ndarray, metrics: dict[str, float], curves: dict[str, Any]) -> None:
-    best = np.zeros((len(zones), len(told)))
+    best = np.full((len(zones), len(told)), -np.inf)
     for i, name in enumerate(zones):
-        best[i] = [t.feedback.scalar if t.feedback.ok and t.feedback.zone == name else 0.0 for t in told]
-        if len(first := np.flatnonzero(best[i])):
+        best[i] = [t.feedback.scalar if t.feedback.ok and t.feedback.zone == name else -np.inf for t in told]
+        if len(first := np.flatnonzero(np.isfinite(best[i]))):
             metrics[f"first_{_key(name)}"] = float(first[0] + 1)
+    # 0 before a zone is reached; where rewards are costs, one below 0 from then on.
     best = np.maximum.accumulate(best, axis=1)
+    reached = np.isfinite(best)
+    best = np.where(reached, best, 0.0)
     for i, name in enumerate(zones):
         metrics[f"reward_{_key(name)}"] = float(best[i, -1]) if told else 0.0
         curves[f"reward_{_key(name)}"] = [[float(n), float(best[i, n - 1])] for n in at]
     if zones:
         mean = [[float(n), float(best[:, n - 1].mean())] for n in at]
         metrics["reward_mean"] = mean[-1][1] if mean else 0.0
-        metrics["zones_found"] = float((best[:, -1] > 0).sum()) if told else 0.0
+        metrics["zones_found"] = float(reached[:, -1].sum()) if told else 0.0
         metrics["area_reward_mean"] = _area(mean)
         curves["reward_mean"] = mean
 

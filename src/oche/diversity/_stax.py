@@ -275,7 +275,13 @@ class Stax(Exploitation):
                 f"algorithm {self.name!r}: got feedback without frames; allowed: observations (frames, channels, height, width); "
                 "use an environment with frames, or descriptor='given'"
             )
-        return np.stack([self.coder.fit_frames(frames) for frames in seen])
+        fitted = []
+        for row, frames in enumerate(seen):
+            try:
+                fitted.append(self.coder.fit_frames(frames))
+            except ArgumentError as error:
+                raise ArgumentError(f"{error} (policy {row} of a batch)") from None
+        return np.stack(fitted)
 
     def _new_coder(self, seed: int) -> Any:
         from oche.diversity._autoencoder import Autoencoder

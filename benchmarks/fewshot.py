@@ -1,8 +1,9 @@
 """Probes of a few-shot split: batches by need against 100 for every choice, on a DARTS cell of two nodes; whole gradients against sketches.
 
-Both probes read the same supernet, trained for some epochs on digits. A last row compares candidates in one batched call with single passes. Passes are counted, and processor seconds are measured on one thread,
-interleaved seed by seed. Run `python benchmarks/fewshot.py` (`--quick` for two seeds, with M=30; `--rows paths --seeds 3 4` for a part); it
-exits with 1 if a gate is missed: at most a tenth of the passes, and the same edge and groups in 4 of 5 seeds.
+Both probes read the same supernet, trained for some epochs on digits. A last row compares candidates in one batched call with single
+passes. Passes are counted, and processor seconds are measured on one thread, interleaved seed by seed. Run `python benchmarks/fewshot.py`
+(`--quick` for two seeds, with M=30; `--rows paths --seeds 3 4` for a part); it exits with 1 if a gate is missed: at most a tenth of the
+passes, the same edge and groups in 4 of 5 seeds, and equal similarities in one call.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Probes of a few-shot split: batches by need against 100 for every choice, on a DARTS cell of two nodes; whole gradients against sketches.
 
-Both probes read the same supernet, trained for some epochs on digits. Passes are counted, and processor seconds are measured on one thread,
-interleaved seed by seed. Run `python benchmarks/fewshot.py` (`--quick` for two seeds, with M=30; `--rows paths --seeds 3 4` for a part); it
-exits with 1 if a gate is missed: at most a tenth of the passes, and the same edge and groups in 4 of 5 seeds.
+Both probes read the same supernet, trained for some epochs on digits. A last row compares candidates in one batched call with single
+passes. Passes are counted, and processor seconds are measured on one thread, interleaved seed by seed. Run `python benchmarks/fewshot.py`
+(`--quick` for two seeds, with M=30; `--rows paths --seeds 3 4` for a part); it exits with 1 if a gate is missed: at most a tenth of the
+passes, the same edge and groups in 4 of 5 seeds, and equal similarities in one call.
 """
 
 from __future__ import annotations
@@ -105,15 +106,32 @@ def row(name: str, algorithm: str, epochs: int, seeds: Sequence[int], fixed: int
     return max(shares) <= _SHARE_GATE and same >= _SAME_GATE * len(seeds) / 5
 
 
+def batched(seeds: Sequence[int]) -> bool:
+    """Candidates of a choice in one batched call against one after the other; whether they give the same similarities."""
+    print("\ncandidates in one batched call, 4 batches for each of 5 edges, against single passes", flush=True)
+    far = 0.0
+    for name, algorithm, _ in ROWS.values():
+        ratios = []
+        for seed in seeds:
+            search, problem = trained(seed, algorithm, 1)
+            together, _, quick = probed(search, problem, seed, batches=4, first=4)
+            apart, _, slow = probed(search, problem, seed, batches=4, first=4, batched=False)
+            ratios.append(slow / quick)
+            far = max(far, *(abs(together["cuts"][key][0] - apart["cuts"][key][0]) for key in together["cuts"]))
+        print(f"{name}: {statistics.median(ratios):.2f}x [{min(ratios):.2f}, {max(ratios):.2f}] less processor time", flush=True)
+    print(f"largest difference of a cut: {far:.1e}")
+    return far < 1e-6
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=(*ROWS, "batched"), default=(*ROWS, "batched"))
     parser.add_argument("--seeds", nargs="+", type=int, default=range(5))
     given = parser.parse_args()
     seeds, fixed = (range(2), 30) if given.quick else (given.seeds, 100)
     with limited_threads(1):
-        good = [row(*ROWS[name], seeds, fixed) for name in given.rows]
+        good = [batched(seeds) if name == "batched" else row(*ROWS[name], seeds, fixed) for name in given.rows]
     if given.quick:
         return 0
     print("gates: " + ("passed" if all(good) else "missed"))

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import oche
 from oche import flows
+from oche.cli import main
 from oche.errors import ArgumentError
 from oche.flows._few_shot_leaves import Oracle
 from oche.flows._few_shot_points import parts_of
@@ -23,25 +23,11 @@ from oche.flows._matching import Score, similarity
 from oche.loop.workbench import as_factory
 from oche.program import Space
 from oche.store import Record
-from oche.supernets import elastic_kernel
 from tests.algorithms.test_one_shot import Net, problem
 
 torch.set_num_threads(1)
 
 SHORT = "few-shot?splits=1:2&final_epochs=1&batches=2&first=2"
-
-
-class Kernels(nn.Module):
-    """Kernels of all sizes share one tensor."""
-
-    def __init__(self, channels: int = 4) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(1, channels, 3, padding=1)
-        self.layers = nn.Sequential(*[elastic_kernel(channels, (3, 5, 7), name=f"k{i}") for i in range(2)])
-        self.head = nn.Linear(channels, 2)
-
-    def forward(self, x):
-        return self.head(self.layers(self.stem(x)).mean((2, 3)))
 
 
 def ended(text, algorithm, program=Net, seed=0):
@@ -52,30 +38,77 @@ def ended(text, algorithm, program=Net, seed=0):
     return search
 
 
+PROGRAM = """
+from torch import nn
+from oche import oneof
+from oche.supernets import elastic_kernel
+
+def conv(kernel):
+    return lambda channels: nn.Sequential(nn.Conv2d(channels, channels, kernel, padding=kernel // 2), nn.BatchNorm2d(channels))
+
+OPS = {"c3": conv(3), "c1": conv(1), "id": lambda channels: nn.Identity(), "pool": lambda channels: nn.AvgPool2d(3, 1, 1)}
+
+class Paths(nn.Module):
+    def __init__(self, channels=4):
+        super().__init__()
+        ops = [oneof(OPS, name=f"op{i}", channels=channels) for i in range(2)]
+        self.body = nn.Sequential(nn.Conv2d(1, channels, 3), *ops, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+    def forward(self, x):
+        return self.body(x)
+
+class Kernels(nn.Module):
+    def __init__(self, channels=4):
+        super().__init__()
+        ops = [elastic_kernel(channels, (3, 5, 7), name=f"op{i}") for i in range(2)]
+        self.body = nn.Sequential(nn.Conv2d(1, channels, 3), *ops, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+    def forward(self, x):
+        return self.body(x)
+"""
+
+
 @pytest.mark.parametrize(
     ("algorithm", "program"),
     [
-        ("darts?epochs=2", Net),
-        ("darts-2nd?epochs=2", Net),
-        ("pc-darts?k=2&epochs=2", Net),
-        ("snas?epochs=2", Net),
-        ("gdas?epochs=2", Net),
-        ("rsps?epochs=2&n_candidates=4", Net),
-        ("proxylessnas?epochs=2", Net),
-        ("sandwich?epochs=2&n_candidates=4&n_recalibrated=1", Kernels),
-        ("ofa?epochs=0.001&n_candidates=4&n_recalibrated=1", Kernels),
+        ("darts", "Paths"),
+        ("darts-2nd", "Paths"),
+        ("pc-darts?k=2", "Paths"),
+        ("snas", "Paths"),
+        ("gdas", "Paths"),
+        ("rsps?n_candidates=4", "Paths"),
+        ("proxylessnas", "Paths"),
+        ("ofa?n_candidates=4&n_recalibrated=1&epochs=0.001", "Kernels"),
+        ("sandwich?n_candidates=4&n_recalibrated=1", "Kernels"),
     ],
 )
-def test_every_kind_of_supernet_is_split(algorithm, program):
-    search = ended(SHORT, algorithm, program)
-    root, space = search.tree["root"], search.space
-    labels = next(p.labels for p in space.points if p.key == root["choice"])
-    assert sorted(label for group in root["groups"] for label in group) == sorted(labels)
+def test_every_algorithm_is_split_from_the_command_line(algorithm, program, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("program.py").write_text(PROGRAM)
+    words = [
+        "search",
+        f"program.py:{program}",
+        "-a",
+        algorithm,
+        "--flow",
+        SHORT,
+        "--data",
+        "digits[:60]",
+        "--recipe",
+        "epochs=1,batch_size=10",
+    ]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--seeds", "0,", "--no-baseline", "--no-random-search", "--json"])
+    assert not end.value.code
+    best = json.loads(capsys.readouterr().out)["best"]
+    nodes = best["settings"]["split_tree"]["nodes"]
+    root, leaves = nodes["root"], [n for n in nodes.values() if "pick" in n]
+    labels = {"Paths": ["c1", "c3", "id", "pool"], "Kernels": ["3", "5", "7"]}[program]
+    assert sorted(label for group in root["groups"] for label in group) == labels and len(leaves) == 2
     assert -1 <= root["cut"] <= 1 and np.allclose(root["similarity"], np.transpose(root["similarity"]))
-    assert len(search.leaves) == 2
-    for leaf, group in zip(search.leaves, root["groups"], strict=True):
-        assert leaf["pick"].get(root["choice"]) in (None, *group)
-    assert search.propose(1)[0].info["leaf_score"] == max(leaf["score"] for leaf in search.leaves)
+    for leaf, group in zip(leaves, root["groups"], strict=True):
+        assert leaf["pick"][root["choice"]] in group
+    assert best["metrics"]["leaf_score"] == max(leaf["score"] for leaf in leaves)
 
 
 def test_networks_in_stages_are_refused():
@@ -145,8 +178,8 @@ def test_an_oracle_stands_beside_the_best_of_as_many_random_cells(oche_data):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_search_ends_with_the_same_tree(tmp_path: Path):
-    """Real processes and real kills, one and two workers."""
-    words = [sys.executable, "-m", "oche", "search", "nasbench201", "--channels", "4", "--cells", "1", "--seeds", "2", "--quiet"]
+    """Real processes and real kills; one worker, and two that work on different nodes."""
+    words = [sys.executable, "-m", "oche", "search", "nasbench201", "--channels", "4", "--cells", "1", "--seeds", "1", "--quiet"]
     words += ["--algorithm", "rsps?n_candidates=4", "--data", "digits[:200]", "--recipe", "epochs=1", "--no-baseline", "--no-random-search"]
     words += ["--flow", "few-shot?splits=1:2,2:2&criterion=gm&final_epochs=1&batches=2&first=2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -163,8 +196,8 @@ def test_a_killed_search_ends_with_the_same_tree(tmp_path: Path):
     for name in ("one", "two", "broken"):
         (tmp_path / name).mkdir()
     killed = 0
-    for after in (4.0, 6.0, 8.0):
-        words_now = command(tmp_path / "broken", "serial")
+    for after in (5.0, 9.0):
+        words_now = command(tmp_path / "broken", "processes?workers=2")
         process = subprocess.Popen(words_now, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             process.wait(after)

@@ -52,10 +52,11 @@ def whole() -> TreeRun:
 def test_the_tree_of_jobs_is_that_of_the_search_in_one_piece(whole):
     search = flows.get(script.FLOW).search(as_factory("darts?epochs=1"))
     search.setup(Space(script.Net), script.problem(), 3)
-    assert isinstance(search, TreeSharing)
     while not search.advance(11).done:
         pass
-    pick = search.propose(1)[0]
+    tree: TreeSharing = search
+    pick = tree.propose(1)[0]
+    assert isinstance(tree, TreeSharing)
     assert whole.pick is not None and (whole.pick.dna, len(whole.records[0].settings["split_tree"]["nodes"])) == (pick.dna, 7)
     assert whole.records[0].settings == {**pick.info["facts"]}
     assert (whole.cost.epochs, whole.cost.passes) == pytest.approx((search.cost.epochs, search.cost.passes))
@@ -107,6 +108,7 @@ def test_a_run_goes_on_from_any_moment_and_keeps_no_file_that_nobody_needs(more:
     flow = script.FLOW + more
     unbroken = script.done(script.run_of(None, flow), Serial(), flow)
     with Store(tmp_path / "a.db") as store:
+        number = 0
         for number in range(1, 60):
             if not stopped(store, flow, 2 + number % 3, ("checkpoint", "checkpoint-file")[number % 2]):
                 break

@@ -11,7 +11,7 @@ from torch import nn
 
 from oche import flows
 from oche.errors import ArgumentError, SpaceError, UnknownNameError
-from oche.flows._matching import similarity
+from oche.flows._matching import Score, similarity, survivors
 from oche.loop import Problem
 from oche.loop.workbench import as_factory
 from oche.mixers import UniformPath
@@ -88,6 +88,38 @@ def test_a_node_that_is_trained_leaves_parent_and_sibling_alone():
     again.setup(search.space, search.problem, search.seed)
     again.inherit(end)
     assert same(again.state(), at_start) and left.source == right.source == "root"
+
+
+def test_a_choice_can_be_split_again_if_that_is_asked_for():
+    search = searched(splits="1:2,2:2", choose=["op0", "op0"], resplit=True)
+    assert sorted(leaf["path"].rsplit(":", 1)[1] for leaf in search.leaves) == ["{conv1}", "{conv3}", "{drop}", "{id}"]
+    with pytest.raises(ArgumentError, match=r"split 2: got 2 groups, and no choice .* use fewer groups, or resplit=true"):
+        searched(splits="1:2,2:2", choose=["op0", "op0"])
+
+
+def test_a_tolerance_ends_the_comparison_of_equals_and_a_sketch_is_near():
+    def score(name, shift):
+        return Score(name, ("x", "y"), 2, [np.array([[1, c], [c, 1]]) for c in (0.1 + shift, 0.2, 0.3)])
+
+    one, near, unsure = score("a", 0.0), score("b", 0.01), score("c", 0.6)
+    assert [s.choice for s in survivors([one, near, unsure], 3)] == ["a", "b", "c"]
+    assert [s.choice for s in survivors([one, near, unsure], 3, tolerance=0.02)] == ["a", "c"]
+    net, batch = supernet(Net, UniformPath(), seed=1), next(iter(problem().batches("train", 0, 0)))
+    labels = ("conv3", "conv1", "id")
+    exact, sketch = (similarity(net, problem(), "op0", labels, batch, sketch=size) for size in (0, 4096))
+    assert 0 < np.abs(exact - sketch).max() < 4 / 64
+
+
+def test_a_choice_behind_an_input_is_probed_where_that_input_is_taken():
+    """Two of three inputs are drawn; where that of a choice is not among them, its candidates would all have the same gradient."""
+    net, batch = supernet(Net, UniformPath(), seed=1), next(iter(problem().batches("train", 0, 0)))
+    drawn = []
+    for number in range(6):
+        with net.at(number, "weights", 0):
+            drawn.append(net.draw().gates["inputs"].active)
+        s = similarity(net, problem(), "op0", ("conv3", "conv1", "id"), batch, number)
+        assert max(s[0, 1], s[0, 2], s[1, 2]) < 0.9999 < s.diagonal().max()
+    assert {0 in active for active in drawn} == {False, True}
 
 
 class Summed(nn.Module):

@@ -108,8 +108,9 @@ class Timetable:
                 algorithm.plan = replace(algorithm.plan, epochs=self.flow.final_epochs)
                 return self._budget
             algorithm.fill = True
-            limits = self._budget.limits() if self._budget is not None else {}
-            return Budget(**{**limits, "epochs": min(limits.get("epochs", math.inf), self.flow.final_epochs)})
+            limits: dict[str, Any] = dict(self._budget.limits()) if self._budget is not None else {}
+            limits["epochs"] = min(limits.get("epochs", math.inf), self.flow.final_epochs)
+            return Budget(**limits)
         leaf = level == len(self.epochs)
         if leaf and self.flow.restart != "none":
             total, rest = self.final, None

@@ -186,12 +186,12 @@ class NodeSearch:
         info = dict(proposal.info)
         self._spend(Cost.from_json(info.pop("cost", {})).passes)
         info.pop("in_hand", None)  # counted from the start of this node
-        inner, dna = self.one, proposal.dna
+        inner, dna, rate = self.one, proposal.dna, self.flow.select
         decisions = self.inner.space.decisions(dna)
         if self.flow.benchmark is not None:
             score = Oracle(self.flow.benchmark, self.space).value({**inner.space.fixed, **decisions})
-        elif callable(self.flow.select):
-            score = float(self.flow.select(inner.net, dna))
+        elif not isinstance(rate, str):
+            score = float(rate(inner.net, dna))
         else:
             score, passes = scored(inner, self.problem, dna, self.seed, min(RECALIBRATED, self.times.n_train))
             self._spend(passes)

@@ -83,7 +83,7 @@ def similarity(
     arch = {key: logits.detach() for key, logits in supernet.named_arch().items()}
     with training_mode(supernet), building(derive(seed, "probe", number)), supernet.at(number, "weights", 0, moment):
         # A functional call runs on buffers of its own, and the draw of a number is always the same.
-        probe = _Probe(supernet, problem, choice, labels, batch, leaves, list(shared), arch)
+        probe = _Probe(supernet, problem, choice, labels, batch, number, leaves, list(shared), arch)
         gradients = (probe.together() if batched else None) or probe.one_by_one(lambda: building(derive(seed, "probe", number)))
     rows = [_flat(found, [leaves[name] for name in shared], sketch) for found in gradients]
     for label, row in zip(labels, rows, strict=True):
@@ -105,13 +105,14 @@ class _Probe:
     choice: str
     labels: Sequence[str]
     batch: Any
+    number: int
     leaves: dict[str, Tensor]
     shared: list[str]
     arch: dict[str, Tensor]
 
     def one_by_one(self, seeded: Callable[[], AbstractContextManager[Any]]) -> Gradients:
         """One pass for each candidate."""
-        rows, above, weights = [], _above(self.supernet, self.choice), [self.leaves[name] for name in self.shared]
+        rows, above, weights = [], _above(self.supernet, self.choice, self.number), [self.leaves[name] for name in self.shared]
         for label in self.labels:
             with seeded(), self.supernet.fixed({**above, self.choice: label}):
                 loss = self.problem.loss(self.supernet.functional(self.leaves, self.arch), self.batch)
@@ -134,7 +135,7 @@ class _Probe:
                 return self.problem.loss(supernet.functional({**weights, **rest}, self.arch), self.batch)
 
         try:
-            with supernet.fixed(_above(supernet, self.choice)):
+            with supernet.fixed(_above(supernet, self.choice, self.number)):
                 shared = {name: self.leaves[name].detach() for name in self.shared}
                 found = vmap(grad(loss), in_dims=(None, 0), randomness="same")(shared, gates)
         except (RuntimeError, ShapeMismatch) as error:
@@ -211,16 +212,28 @@ def _owned(supernet: Supernet, choice: str) -> set[int]:
     return {id(weight) for place in places for weight in place.parameters()}
 
 
-def _above(supernet: Supernet, choice: str) -> dict[str, str]:
-    """Decisions under which a choice that stands inside others is active."""
-    points = supernet.space.points
+def _above(supernet: Supernet, choice: str, number: int) -> dict[str, Any]:
+    """Decisions under which a choice that stands inside others is active; of several inputs that are drawn, one makes room if need be.
+
+    Args:
+        supernet: In the `at` block of the draw.
+        choice: The choice.
+        number: Of the draw; says which input makes room.
+    """
+    points, gates = supernet.space.points, supernet.draw().gates
     at = next((i for i, point in enumerate(points) if point.key == choice), -1)
-    found: dict[str, str] = {}
+    found: dict[str, Any] = {}
     while at >= 0 and points[at].parent >= 0:
-        parent = points[points[at].parent]
+        parent, needed = points[points[at].parent], points[at].parent_choice
         row = supernet.policy.rows.get(parent.key)
         if row is not None and row.kind == "one":
-            found[parent.key] = parent.labels[points[at].parent_choice]
+            found[parent.key] = parent.labels[needed]
+        elif row is not None and (active := gates[parent.key].active) is not None:
+            index = row.labels.index(parent.labels[needed])
+            if index not in active:
+                picks = list(active)
+                picks[number % len(picks)] = index
+                found[parent.key] = tuple(row.labels[i] for i in (sorted(picks) if row.kind == "set" or row.is_sorted else picks))
         at = points[at].parent
     return found
 

@@ -38,7 +38,8 @@ def _part(records: Sequence[Record]) -> dict[str, Any]:
     root = read_tree(_nodes(best))
     assert root is not None
     leaves = [node for node in root.walk() if node.last]
-    chosen = max(leaves, key=lambda node: node.found["score"]).path
+    # With halving, a score counts among those that came as far.
+    chosen = max(leaves, key=lambda node: (len(node.found.get("rungs", ())), node.found["score"])).path
     split = [node for node in root.walk() if "similarity" in node.found]
     return {
         "about": f"search seed {best.search_seed}, the best of {len(records)} by its leaf's score" if len(records) > 1 else "",

@@ -148,20 +148,21 @@ class Workbench:
             raise ResumeError(f"run {run}: got no checkpoint for step {at}; allowed: a run with checkpoint files; start it again")
         if self._factory is None:
             raise ArgumentError("workbench: got no algorithm; allowed: a weight-sharing algorithm for the messages Advance and Propose")
-        part, algorithm = getattr(message, "part", None), self._factory()
+        part, source = (message.part, message.source) if isinstance(message, Advance) else (None, None)
+        algorithm = self._factory()
         if part is not None:
             algorithm = algorithm.part(part)
         algorithm.setup(self.space, self.task.problem(seeds.derive(message.seed, "problem")), message.seed, message.budget)
         if checkpoint is not None:
             algorithm.load(load_state(checkpoint))
-        elif part is not None and part.source is not None:
-            algorithm.inherit(load_state(message.source))
+        elif source is not None:
+            algorithm.inherit(load_state(source))
         return algorithm
 
 
 def _place(message: Advance | Propose) -> str:
     """Under which name a live algorithm is kept."""
-    part = getattr(message, "part", None)
+    part = message.part if isinstance(message, Advance) else None
     return message.run if part is None else f"{message.run}/{part.name}"
 
 

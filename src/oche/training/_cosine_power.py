@@ -119,8 +119,8 @@ class CosinePowerAnnealing(LRScheduler):
     def get_lr(self) -> list[Any]:
         """Rates of the present step; called by `step`.
 
-        A rate that another scheduler or the user has changed since is moved by the same ratio, so that schedulers can be chained; so is that
-        of a group which was added to the optimizer later.
+        A rate that another scheduler or the user has changed since is moved by the same ratio, so that schedulers can be chained. So is
+        the rate of a group that was added to the optimizer later.
         """
         groups = self.optimizer.param_groups
         added = len(groups) - len(self.base_lrs)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from oche.errors import ArgumentError
+from oche.mixers._gates import point
 from oche.program import Space
-from oche.seeds import generator as numpy_generator
 from oche.supernets.drawn import Drawn, Gate
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy, Row
@@ -57,8 +57,7 @@ class TunasPath(Mixer):
                     if row.axis == "width" and row.kind == "one":
                         drawn.gates[key] = Gate(None, (row.by_size[-1],))
             return drawn
-        dna = policy.sample(numpy_generator(int(torch.randint(2**62, (1,), generator=generator))))
-        return Drawn(policy.gates(dna), extra={"dna": dna})
+        return point(policy, generator)
 
     def arch_objective(
         self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]

@@ -8,10 +8,11 @@ from torch import nn
 
 import oche
 from oche.errors import ArgumentError
-from oche.mixers import ChannelScores, GumbelSoftmax, Interpolation, Softmax, Widest
+from oche.mixers import ChannelScores, GumbelSoftmax, Interpolation, Softmax, TunasPath, Widest
 from oche.mixers.channel_scores import shrunk
 from oche.spaces.prunable import PreResNet
 from oche.supernets import elastic_width
+from oche.supernets.drawn import Moment
 from oche.supernets.elastic import resampled
 from oche.supernets.width_pruning import channel_importance, global_threshold, nearest_point
 
@@ -151,6 +152,37 @@ class Digits(Net):
 
     def forward(self, x):
         return self.head(super().forward(x))
+
+
+def test_tunas_prefers_the_widest_while_it_warms_up():
+    net = oche.supernet(Net, TunasPath(warmup=0.5))
+    largest = {key: (row.by_size[-1],) for key, row in net.policy.rows.items()}
+    shares = []
+    for share in (0.0, 0.25, 0.5):
+        net.policy.moment = Moment(share, share)
+        drawn = [net.mixer.draw(net.policy, torch.Generator().manual_seed(i), i, "weights", 0) for i in range(300)]
+        shares.append(sum({k: g.active for k, g in d.gates.items()} == largest for d in drawn) / 300)
+        assert ("dna" in drawn[0].extra) == (share == 0.5)
+    chance = 1 / net.space.size
+    # Always; half of the time, else by chance; by chance. Five standard deviations.
+    assert shares[0] == 1 and abs(shares[1] - (1 + chance) / 2) < 0.15 and abs(shares[2] - chance) < 0.11
+
+
+def test_tunas_learns_from_scores_in_percent_less_their_mean():
+    net = oche.supernet(Net, TunasPath(warmup=0.0, decay=0.5))
+    mixer, policy = net.mixer, net.policy
+    mean, n = 0.0, 0
+    for i, right in enumerate((8, 2, 5)):
+        drawn = mixer.draw(policy, torch.Generator().manual_seed(i), i, "arch", 0)
+        found = mixer.arch_objective(
+            lambda: torch.zeros(()), lambda right=right: (torch.tensor(right), torch.tensor(10)), policy, lambda d=drawn: d
+        )
+        mean, n = 0.5 * mean + 0.5 * 10 * right, n + 1
+        advantage = 10 * right - mean / (1 - 0.5**n)
+        assert float(found.detach()) == pytest.approx(-float(policy.log_prob(drawn.extra["dna"]).detach()) * advantage)
+        assert found.requires_grad
+    with pytest.raises(ArgumentError, match="tunas path, warmup"):
+        TunasPath(warmup=1.0)
 
 
 # -- pruning ----------------------------------------------------------------------------------------------------------------------

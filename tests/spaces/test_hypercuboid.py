@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,9 +13,9 @@ from torch import nn
 import oche
 from oche import networks, spaces
 from oche.algorithms.one_shot_picks import top
-from oche.errors import ArgumentError, NotRelaxable, SpaceError, UnknownNameError
+from oche.errors import ArgumentError, DataError, NotRelaxable, SpaceError, UnknownNameError
 from oche.program import DNA
-from oche.spaces.hypercuboid import HyperCuboid, graph
+from oche.spaces.hypercuboid import HyperCuboid, decisions, graph, leanings, read_weights, stored_paths
 from oche.spaces.hypercuboid._text import read_path
 from oche.supernets.longest_path import PathRule
 from oche.supernets.widening import narrowed
@@ -194,6 +196,108 @@ def test_uniform_paths_are_uniform_over_paths(space):
     assert len(counts) == 6 and max(counts.values()) < 2 * min(counts.values())
 
 
+def test_candidates_of_little_probability_can_be_left_out(space):
+    made = oche.supernet(space, mixer="softmax?skip=true")
+    logits = made.named_arch()[KEYS[0]]
+    with torch.no_grad():
+        logits.zero_()
+        logits[3], logits[5] = 2.0, -6.0
+    left, p = 5, torch.softmax(logits.detach(), -1)
+    assert float(p[left]) < 1 / 324 < float(p.sort().values[1])
+    ran = []
+    for label in made.policy.rows[KEYS[0]].labels:
+        made.network.path._modules[f"={KEYS[0]}: {label}"].register_forward_hook(lambda *_, label=label: ran.append(label))
+    whole = oche.supernet(space)
+    whole.load_state_dict(made.state_dict())
+    with made.at(0), whole.at(0):
+        gates = made.draw().gates
+        y = made(X)
+        assert gates[KEYS[0]].active == tuple(i for i in range(18) if i != left) and gates[KEYS[1]].active is None
+        assert len(ran) == 17 and made.policy.rows[KEYS[0]].labels[left] not in ran
+        assert torch.allclose(y, whole(X), atol=0.05) and not torch.equal(y, whole(X))
+    y.square().sum().backward()
+    assert float(logits.grad.abs().sum()) > 0
+    with pytest.raises(ArgumentError, match="softmax, skip"):
+        oche.supernet(space, mixer="softmax?skip=2")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npy"])
+def test_stored_weights_give_the_path_of_their_file(space, tmp_path, suffix):
+    # The layout of the authors: [stride][block][start][end][op], here with the operations in another order than the space.
+    ops, ways = ["max_pool_3x3", "sep_conv_3x3"], ["sep_conv_3x3", "max_pool_3x3"]
+    stored = np.random.default_rng(0).dirichlet(np.ones(18), (2, 2)).reshape(2, 2, 3, 3, 2)
+    file = tmp_path / f"weights{suffix}"
+    if suffix == ".npy":
+        np.save(file, stored)
+    else:
+        file.write_text(json.dumps(stored.tolist()))
+    found = read_weights(file)
+    assert np.array_equal(found, stored)
+
+    def worth(dna):
+        labels, at, total = space.decisions(dna), None, 0.0
+        for number, key in enumerate(KEYS):
+            label = labels[key]
+            if at is None:
+                at, label = label.split("->")
+            end, op = label.split(" ")
+            total += stored[number % 2, number // 2, [4, 8, 16].index(int(at)), [4, 8, 16].index(int(end)), ops.index(op)]
+            at = end
+        return total
+
+    ranked = sorted(((-worth(dna), i) for i, dna in enumerate(space)))
+    best = stored_paths(space, found, ops, k=3)
+    assert [space.index(dna) for _, dna in best] == [i for _, i in ranked[:3]]
+    assert best[0][0] == pytest.approx(-ranked[0][0])
+    assert stored_paths(space, found, ways)[0][1] != best[0][1]
+    shares = leanings(found, ops)
+    assert sum(mean for mean, _ in shares.values()) == pytest.approx(1 / 9) and sum(top for _, top in shares.values()) == 36
+
+
+def test_the_published_paths_come_out_of_weights_of_their_shape(big):
+    # Steps of the two published paths: start, operation, end; weights as of a search that is barely decided.
+    scalar = "32 S 32, 32 P 128, 128 S 128, 128 P 32, 32 P 256, 256 P 256, 256 P 256, 256 P 256"
+    max_w = "256 P 128, 128 P 256, 256 P 32, 32 P 256, 256 S 256, 256 P 256, 256 P 256, 256 P 256"
+    for text in (scalar, max_w):
+        stored = np.full((2, 4, 4, 4, 2), 1 / 32)
+        for number, step in enumerate(text.split(", ")):
+            start, op, end = step.split(" ")
+            a, b = ([32, 64, 128, 256].index(int(c)) for c in (start, end))
+            stored[number % 2, number // 2, a, b, "SP".index(op)] += 1e-3
+        ((score, dna),) = stored_paths(big, stored, ["sep_conv_3x3", "max_pool_3x3"])
+        assert score == pytest.approx(0.25 + 8e-3)
+        names = {"S": "sep_conv_3x3", "P": "max_pool_3x3"}
+        steps = [step.split(" ") for step in text.split(", ")]
+        assert list(big.decisions(dna).values()) == [
+            (f"{a}->" if i == 0 else "") + f"{b} {names[op]}" for i, (a, op, b) in enumerate(steps)
+        ]
+
+
+def test_bad_stored_weights_are_named(space, tmp_path):
+    good = np.zeros((2, 2, 3, 3, 2))
+    with pytest.raises(ArgumentError, match=r"ops: got \['pool'\].*sep_conv_3x3, max_pool_3x3"):
+        stored_paths(space, good, ["pool"])
+    with pytest.raises(ArgumentError, match=r"shape \(2, 2, 3, 3, 1\).*\(2, 2, 3, 3, 2\)"):
+        stored_paths(space, good[..., :1], ["sep_conv_3x3", "max_pool_3x3"])
+    with pytest.raises(ArgumentError, match="allowed: a cuboid"):
+        stored_paths(spaces.get("nasbench201"), good, ["a"])
+    with pytest.raises(ArgumentError, match="one name for each"):
+        leanings(good, ["a"])
+    (tmp_path / "a.json").write_text("[[1, 2], [3]]")
+    np.save(tmp_path / "b.npy", np.array([np.nan]))
+    np.save(tmp_path / "c.npy", np.array([{}], dtype=object), allow_pickle=True)
+    for name in ("a.json", "b.npy", "c.npy", "missing.npy"):
+        with pytest.raises(DataError, match="weights file"):
+            read_weights(tmp_path / name)
+
+
+def test_a_path_of_another_grid_is_refused(space, big):
+    text = big.program.architecture(big.program.hand_made())
+    with pytest.raises(ArgumentError, match=r"states 32, 64, 128, 256 and 8 levels.*states 4, 8, 16 and 4 levels"):
+        decisions(space, text)
+    assert decisions(big, text) == big.program.hand_made()
+
+
 def test_a_mixer_whose_gates_need_every_candidate_is_refused(space):
     with pytest.raises(NotRelaxable, match="BinaryPath"):
         oche.supernet(space, mixer="binary-path")
@@ -228,9 +332,9 @@ def test_a_decision_may_be_fixed_alone(net):
 def test_a_path_is_written_and_read_and_built_again(space, net, tmp_path):
     dna = net.derive()
     text = space.program.architecture(space.decisions(dna))
-    states, decisions = read_path(text)
-    assert states == ["4", "8", "16"] and decisions == space.decisions(dna)
-    child = space.build(space.encode_decisions(decisions), seed=3).eval()
+    states, taken = read_path(text)
+    assert states == ["4", "8", "16"] and taken == decisions(space, text) == space.decisions(dna)
+    child = space.build(space.encode_decisions(taken), seed=3).eval()
     torch.save(child.state_dict(), tmp_path / "child.pt")
     other = space.build(dna, seed=9).eval()
     other.load_state_dict(torch.load(tmp_path / "child.pt", weights_only=True))

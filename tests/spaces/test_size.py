@@ -178,6 +178,12 @@ def test_a_file_that_is_not_the_table_is_refused(tmp_path, rows, message):
         read(written(tmp_path / "dump.csv", rows))
 
 
+def test_two_columns_of_one_meaning_are_refused(tmp_path):
+    header = "arch,cifar10_valid_12,cifar10-valid_valid_12"
+    with pytest.raises(DataError, match=r"'cifar10-valid_valid_12' and another one of \('cifar10', 12, 'valid'\)"):
+        read(written(tmp_path / "dump.csv", ["8:8:8:8:8,50,60"], header))
+
+
 def test_an_imported_table_is_a_task_for_the_space(tmp_path, monkeypatch):
     # Every network of the space that has only widths 8 and 16: accuracies that grow with the number of weights.
     known = [i for i in range(32_768) if max(widths_of(i)) <= 16]

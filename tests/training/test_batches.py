@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from oche import training
 from oche.errors import ArgumentError
-from oche.training import Recipe, augment, batches, data, n_batches
+from oche.training import Recipe, augment, batches, cutout, data, n_batches
 
 AUGMENTED = Recipe(augment="crop+flip", crop_padding=1)
 
@@ -129,6 +129,48 @@ def test_the_border_of_a_crop_is_black_before_normalization():
     black = (0 - made.mean[0]) / made.std[0]
     seen = torch.cat([b for b, _ in batches(made, "train", 8, 0, 0, AUGMENTED)])
     assert seen.min() == pytest.approx(black)
+
+
+def test_the_border_may_be_gray():
+    x = np.zeros((40, 3, 4, 4), dtype=np.uint8)
+    x[::2] = 255
+    made = data.from_arrays(x, np.arange(40) % 2)
+    gray = torch.tensor([(128 - m) / s for m, s in zip(made.mean, made.std, strict=True)])
+    seen = torch.cat([b for b, _ in batches(made, "train", 8, 0, 0, AUGMENTED.derive(border="gray"))])
+    others = seen[:, 0].unique()
+    assert len(others) == 3 and float(gray[0]) == pytest.approx(float(others[1]), abs=1e-6)
+    with pytest.raises(ArgumentError, match=r"border.*black without crop"):
+        AUGMENTED.derive(border="gray", augment="flip")
+
+
+@given(st.integers(0, 30), st.integers(1, 7))
+def test_a_cutout_is_one_square_around_any_pixel(seed: int, side: int):
+    out = cutout(torch.ones(8, 2, 6, 5), side, torch.Generator().manual_seed(seed))
+    windows = []
+    for middle in ((r, c) for r in range(6) for c in range(5)):
+        image = torch.ones(6, 5)
+        top, left = (m - side // 2 for m in middle)
+        image[max(0, top) : top + side, max(0, left) : left + side] = 0
+        windows.append(image)
+    for image in out:
+        assert torch.equal(image[0], image[1]) and any(torch.equal(image[0], w) for w in windows)
+
+
+def test_a_cutout_is_the_mean_of_the_data_and_comes_after_the_rest():
+    digits = data.load("digits[:64]")
+    plain = torch.cat([x for x, _ in batches(digits, "train", 16, 1, 0, Recipe())])
+    cut = torch.cat([x for x, _ in batches(digits, "train", 16, 1, 0, Recipe(cutout=4))])
+    changed = cut != plain
+    assert (cut[changed] == 0).all() and all(4 <= int(n) <= 16 for n in (cut == 0).flatten(1).sum(1))
+    halves = [torch.cat([x for x, _ in batches(digits, "train", 16, 1, 0, Recipe(cutout=4), part=(i, 2))]) for i in range(2)]
+    rows = {tuple(row.tolist()) for row in cut.flatten(1)}
+    assert {tuple(row.tolist()) for half in halves for row in half.flatten(1)} == rows
+    with pytest.raises(ArgumentError, match="cutout=4 without a seed"):
+        next(batches(digits, "train", 16, recipe=Recipe(cutout=4)))
+    for bad in (-1, True, 1.5):
+        with pytest.raises(ArgumentError, match="cutout"):
+            Recipe(cutout=bad)
+    assert "cutout" not in Recipe().to_json() and Recipe.from_json(Recipe(cutout=4).to_json()) == Recipe(cutout=4)
 
 
 def test_torch_s_global_generator_is_not_touched():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -151,6 +153,33 @@ def test_chained_with_another_scheduler():
         expected = torch_pair.param_groups[0]["lr"]
         assert pair.param_groups[0]["lr"] == pytest.approx(expected)
         assert reversed_pair.param_groups[0]["lr"] == pytest.approx(expected)
+
+
+def test_a_group_that_is_added_later_falls_as_with_torch():
+    found = []
+    for make in (lambda o: CosineAnnealingLR(o, 10, 0.01), lambda o: CosinePowerAnnealing(o, 10, 1, eta_min=0.01)):
+        scheduler = make(optimizer(0.5))
+        rates(scheduler, 3)
+        scheduler.optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.1})
+        found.append(rates(scheduler, 6, group=1))
+    assert found[1] == pytest.approx(found[0]) and found[0][0] == 0.1 > found[0][-1]
+
+
+def test_it_goes_with_its_optimizer_and_to_any_step():
+    made = optimizer()
+    scheduler, gone = CosinePowerAnnealing(made, 10, 2), weakref.ref(made)
+    gc.collect()
+    gc.disable()
+    try:
+        del made, scheduler
+        assert gone() is None, "no cycle of references, as torch tests of its own"
+    finally:
+        gc.enable()
+    scheduler = CosinePowerAnnealing(optimizer(), 10, 2)
+    scheduler.optimizer.step()
+    with pytest.warns(UserWarning, match="EPOCH_DEPRECATION|epoch parameter"):
+        scheduler.step(4)
+    assert scheduler.get_last_lr() == pytest.approx([PROPORTIONS[2][4]], abs=1e-6)
 
 
 def test_in_a_sequence():

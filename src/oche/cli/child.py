@@ -26,7 +26,8 @@ ProgramOption = Annotated[str | None, typer.Option("--program", help="file.py:Na
 Best = Annotated[Path | None, typer.Option("--best", help="best.json of a search: which member to build.")]
 Dna = Annotated[str | None, typer.Option("--dna", help="Which member, as a list: '0,3,1'; '-' where a choice is not active.")]
 GenotypeText = Annotated[
-    str | None, typer.Option("--genotype", help="Which member, as a published name (PC_DARTS_CIFAR) or text Genotype(...); DARTS cells.")
+    str | None,
+    typer.Option("--genotype", help="Which member, as a published name (PC_DARTS_CIFAR) or text Genotype(...); DARTS cells; or Path(...)."),
 ]
 Train = Annotated[bool | None, typer.Option("--train/--no-train", help="Train it by the data's recipe; default: if --data is given.")]
 Draw = Annotated[Path | None, typer.Option("--draw", help="SVG file for a drawing of the member.")]
@@ -228,6 +229,10 @@ def choose(space: Any, best: Path | None, dna: str | None, decisions: str | None
     if sum(o is not None for o in (best, dna, decisions, genotype)) != 1:
         raise ArgumentError("member: allowed: exactly one of --best, --dna, --decisions and --genotype; for example --best out/best.json")
     if genotype is not None:
+        if genotype.lstrip().startswith("Path("):
+            from oche.spaces import hypercuboid
+
+            return space.encode_decisions(hypercuboid.decisions(space, genotype))
         from oche.spaces import darts
 
         return space.encode_decisions(darts.decisions(genotype))

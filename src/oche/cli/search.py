@@ -253,6 +253,9 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, hand: Any,
     if out is not None:
         files |= _write(out, plan, best, report)
     text += f"\nbest: {best.metric} {best.value:.2f}{' ' + best.unit if best.unit else ''} with {_decisions(best)}"
+    beside = against_hand(runs.records, hand.records) if hand is not None else None
+    if beside is not None:
+        text += f"\n{beside[1]}"
     gap = oche.judge.discretization_gap(runs.records)
     if report is None and gap is not None:
         text += f"\n{gap}"
@@ -261,7 +264,34 @@ def finish(output: Output, plan: Plan, runs: Any, base: Any, rs: Any, hand: Any,
     text += "".join(f"\n{what}: {path}" for what, path in files.items())
     short = " ".join(report.verdict) if report is not None else text.partition("\n")[0]
     found = {"best": best.to_json(), "front": runs.front, "files": files}
+    found |= {"against_hand_made": beside[0]} if beside is not None else {}
     output.result({"report": report.to_json() if report is not None else None, **found}, text, short)
+
+
+def against_hand(searched: Sequence[Any], hand: Sequence[Any]) -> tuple[dict[str, Any], str] | None:
+    """Searches against trainings of the hand-made member, as JSON and in words; None with fewer than two of either.
+
+    A test of its own: the report's tests are against random, and are corrected among each other.
+    """
+    from oche.errors import JudgeError
+    from oche.judge import compare
+
+    done = [[r for r in records if r.status == "done"] for records in (searched, hand)]
+    if min(len(part) for part in done) < 2:
+        return None
+    first = done[0][0]
+    scale = "relative" if min(r.value for part in done for r in part) > 0 else "points"
+    try:
+        row = compare(*([r.value for r in part] for part in done), direction=first.direction, unit=first.unit, scale=scale)
+    except JudgeError:  # such as shares beside percents, which the report says too
+        return None
+    words = row.verdict.replace("random", "the hand-made member")
+    mark = "%" if scale == "relative" else first.unit
+    said = f"{row.estimate:+.3g} {mark} [{row.low:+.3g}, {row.high:+.3g}], p {row.p:.2g}"
+    return (
+        row.to_json(),
+        f"searches against the hand-made member, {len(done[0])} and {len(done[1])} runs: {said}, a test of its own: {words}",
+    )
 
 
 def _verdict(records: Sequence[Any]) -> tuple[Any, str]:

@@ -16,6 +16,7 @@ registry.register("gumbel-hard", "oche.mixers.gumbel_hard:GumbelHard", "the larg
 registry.register("binary-path", "oche.mixers.binary_path:BinaryPath", "one sampled candidate behind a binary gate (ProxylessNAS)")
 registry.register("reinmax", "oche.mixers.reinmax:ReinMax", "one sampled candidate, gradients of second order (ReinMax)")
 registry.register("sampled-path", "oche.mixers.sampled_path:SampledPath", "one path by a controller that learns from rewards (ENAS)")
+registry.register("tunas-path", "oche.mixers.tunas_path:TunasPath", "one sampled path, logits that learn from scores (TuNAS)")
 registry.register("fair-path", "oche.mixers.fair_path:FairPath", "every candidate once in a step (FairNAS)")
 registry.register("sigmoid", "oche.mixers.sigmoid:Sigmoid", "all candidates, each behind a gate of its own (FairDARTS)")
 registry.register("auxiliary-skip", "oche.mixers.auxiliary_skip:AuxiliarySkip", "another mixer beside a skip that fades (DARTS-)")
@@ -51,6 +52,7 @@ __getattr__, __dir__, __all__ = attach(
         "SkipDropout": "oche.mixers.skip_dropout:SkipDropout",
         "Softmax": "oche.mixers.softmax:Softmax",
         "Widest": "oche.mixers.widest:Widest",
+        "TunasPath": "oche.mixers.tunas_path:TunasPath",
         "UniformPath": "oche.mixers.uniform_path:UniformPath",
     },
 )

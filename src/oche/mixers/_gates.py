@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from oche.errors import ArgumentError
+from oche.seeds import generator as numpy_generator
 from oche.supernets.drawn import Drawn, Slot
 from oche.supernets.mixer import mix, name
 from oche.supernets.outputs import check_equal, combine
+from oche.supernets.policy import Policy
 
 
 def one_hot(index: int, like: Tensor) -> Tensor:
@@ -30,7 +32,12 @@ def straight_through(probabilities: Tensor, index: int) -> Tensor:
 
 
 def gumbel(logits: Tensor, tau: float, generator: torch.Generator) -> Tensor:
-    """`softmax((log_softmax(logits) + G) / tau)` with G of a standard Gumbel distribution, drawn again if anything is not finite.
+    """`softmax((log_softmax(logits) + G) / tau)` with G of a standard Gumbel distribution; see `noisy`."""
+    return torch.softmax(noisy(logits, tau, generator), -1)
+
+
+def noisy(logits: Tensor, tau: float, generator: torch.Generator) -> Tensor:
+    """`(log_softmax(logits) + G) / tau` with G of a standard Gumbel distribution, drawn again if anything is not finite.
 
     Args:
         logits: `(n,)`; minus infinity for what cannot be drawn.
@@ -43,10 +50,16 @@ def gumbel(logits: Tensor, tau: float, generator: torch.Generator) -> Tensor:
     for _ in range(100):
         uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
         noise = -torch.log(-torch.log(uniform))
-        drawn = torch.softmax((torch.log_softmax(logits, -1) + noise.to(logits)) / tau, -1)
-        if torch.isfinite(noise).all() and torch.isfinite(drawn).all():
-            return drawn
+        found = (torch.log_softmax(logits, -1) + noise.to(logits)) / tau
+        if torch.isfinite(noise).all() and torch.isfinite(torch.softmax(found.detach(), -1)).all():
+            return found
     raise ArgumentError(f"logits: got {logits.tolist()}; allowed: finite numbers; lower the learning rate of arch")
+
+
+def point(policy: Policy, generator: torch.Generator) -> Drawn:
+    """The candidates of one point of the space, drawn by its probability, unweighted; the point under `dna`."""
+    dna = policy.sample(numpy_generator(int(torch.randint(2**62, (1,), generator=generator))))
+    return Drawn(policy.gates(dna), extra={"dna": dna})
 
 
 def categorical(probabilities: Tensor, generator: torch.Generator) -> int:
@@ -64,6 +77,11 @@ def temperature(tau: Any, tau_min: Any) -> tuple[float, float]:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
             raise ArgumentError(f"{what}: got {value!r}; allowed: a number above 0")
     return float(tau), float(tau_min)
+
+
+def annealed(tau: float, tau_min: float, policy: Policy) -> float:
+    """The temperature of the present moment: `tau` in the first epoch, `tau_min` in the last one, linear in between."""
+    return tau + (tau_min - tau) * policy.moment.ramp
 
 
 def answer(

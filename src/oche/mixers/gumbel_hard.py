@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from oche.mixers._gates import gumbel, straight_through, temperature
+from oche.mixers._gates import annealed, gumbel, straight_through, temperature
 from oche.supernets.drawn import Drawn
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy
@@ -32,7 +32,7 @@ class GumbelHard(Mixer):
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """One candidate of every choice; all inputs."""
-        tau = self.tau + (self.tau_min - self.tau) * policy.moment.ramp
+        tau = annealed(self.tau, self.tau_min, policy)
 
         def pick(logits: Tensor) -> tuple[Tensor, int]:
             probabilities = gumbel(logits, tau, generator)

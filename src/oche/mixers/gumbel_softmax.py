@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from oche.mixers._gates import gumbel, temperature
+from oche.mixers._gates import annealed, gumbel, temperature
 from oche.supernets.drawn import Drawn, Gate
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy
@@ -32,7 +32,7 @@ class GumbelSoftmax(Mixer):
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """One relaxed sample of every choice; inputs are weighted by their probabilities."""
-        tau = self.tau + (self.tau_min - self.tau) * policy.moment.ramp
+        tau = annealed(self.tau, self.tau_min, policy)
         gates: dict[str, Gate] = {}
         for key, row in policy.rows.items():
             if row.kind == "set":

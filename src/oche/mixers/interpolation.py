@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 
-from oche.mixers._gates import temperature
+from oche.mixers._gates import annealed, noisy, temperature
 from oche.supernets.drawn import Drawn, Gate
 from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy
@@ -31,7 +31,7 @@ class Interpolation(Mixer):
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """Two candidates of each width with their weights."""
-        tau = self.tau + (self.tau_min - self.tau) * policy.moment.ramp
+        tau = annealed(self.tau, self.tau_min, policy)
         gates: dict[str, Gate] = {}
         blended = set()
         for key, row in policy.rows.items():
@@ -39,11 +39,10 @@ class Interpolation(Mixer):
                 gates[key] = Gate(policy.probabilities(key)) if row.trained else Gate()
                 continue
             logits = policy.logits(key)
-            uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
-            noisy = (torch.log_softmax(logits, -1) + (-torch.log(-torch.log(uniform))).to(logits)) / tau
-            p = torch.softmax(noisy.detach().double().cpu(), -1).clamp_min(1e-12)
+            scores = noisy(logits, tau, generator)
+            p = torch.softmax(scores.detach().double().cpu(), -1).clamp_min(1e-12)
             i, j = sorted(torch.multinomial(p, 2, generator=generator).tolist())
-            q = torch.softmax(noisy[[i, j]], -1)
+            q = torch.softmax(scores[[i, j]], -1)
             weights = torch.zeros_like(logits).index_put((torch.tensor([i, j], device=logits.device),), q)
             gates[key] = Gate(weights, (i, j))
             blended.add(key)

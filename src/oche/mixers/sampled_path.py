@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from oche.errors import ArgumentError
+from oche.mixers._gates import point
 from oche.program import Space
-from oche.seeds import generator as numpy_generator
 from oche.supernets.drawn import Drawn
 from oche.supernets.lstm_policy import LstmPolicy
 from oche.supernets.mixer import Mixer
@@ -61,8 +61,7 @@ class SampledPath(Mixer):
 
     def draw(self, policy: Policy, generator: torch.Generator, step: int, phase: str, path: int) -> Drawn:
         """The candidates of one point, unweighted."""
-        dna = policy.sample(numpy_generator(int(torch.randint(2**62, (1,), generator=generator))))
-        return Drawn(policy.gates(dna), extra={"dna": dna})
+        return point(policy, generator)
 
     def arch_objective(
         self, loss: Callable[[], Tensor], score: Callable[[], Tensor], policy: Policy, drawn: Callable[[], Drawn | None]

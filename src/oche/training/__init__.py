@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = attach(
         "Work": "oche.training._work:Work",
         "augment": "oche.training._augment:augment",
         "auto_augment": "oche.training._auto_augment:auto_augment",
+        "cutout": "oche.training._augment:cutout",
         "batches": "oche.training._batches:batches",
         "cosine_power": "oche.training._cosine_power:cosine_power",
         "count_work": "oche.training._work:count_work",

@@ -1,6 +1,7 @@
 """Random crops, flips and colors of a batch of images, on tensors of any device.
 
-The result depends on the batch and the generator only. Works on raw pixels, before normalization: the border of a crop is black.
+The result depends on the batch and the generator only. Works on raw pixels, before normalization: the border of a crop is black, or what
+one says. Only `cutout` works on normalized inputs, so that what it cuts out is the mean of the data.
 """
 
 from __future__ import annotations
@@ -25,13 +26,18 @@ _JITTER, _HUE = 0.4, 0.2
 
 
 def augment(
-    x: Tensor, parts: Iterable[str], generator: torch.Generator, crop_padding: int = 4, whole: tuple[int, int] | None = None
+    x: Tensor,
+    parts: Iterable[str],
+    generator: torch.Generator,
+    crop_padding: int = 4,
+    whole: tuple[int, int] | None = None,
+    border: int = 0,
 ) -> Tensor:
     """Crop, flip and color each image at random.
 
     Args:
         x: Images, `(batch, channels, height, width)`.
-        parts: Any of `crop` (zero border of `crop_padding` pixels, then a window of the old size), `flip` (left to right with
+        parts: Any of `crop` (a border of `crop_padding` pixels, then a window of the old size), `flip` (left to right with
             probability 1/2), `jitter` (brightness, contrast and saturation by factors from 0.6 to 1.4, hue by up to a fifth of the circle
             either way; of RGB images) and `autoaugment` (one of 25 pairs of operations for each image), applied in this order. A
             `resized-crop` is taken before, see `resized_crops`.
@@ -39,6 +45,7 @@ def augment(
         crop_padding: Width of the border, in pixels.
         whole: If `x` is a part of a batch: the position of its first item there, and the items of the whole batch. The part gets what
             it would get in the whole.
+        border: Value of the pixels of the border; 128 is the middle gray of the AutoAugment and sharpDARTS trainings.
 
     Raises:
         ArgumentError: the inputs are not images, or not RGB for `jitter`.
@@ -55,7 +62,7 @@ def augment(
     mine = slice(start, start + len(x))
     if "crop" in wanted:
         corners = torch.randint(0, 2 * crop_padding + 1, (2, n), generator=generator)[:, mine]
-        x = _crop(x, corners.to(x.device), crop_padding)
+        x = _crop(x, corners.to(x.device), crop_padding, border)
     if "flip" in wanted:
         chosen = torch.rand(n, generator=generator)[mine] < 0.5
         x = torch.where(chosen.to(x.device)[:, None, None, None], x.flip(-1), x)
@@ -67,6 +74,33 @@ def augment(
     if "autoaugment" in wanted:
         x = auto_augment(x, generator, (start, n))
     return x
+
+
+def cutout(x: Tensor, side: int, generator: torch.Generator, whole: tuple[int, int] | None = None) -> Tensor:
+    """Set one square of each image to zero; its middle is any pixel, and what lies outside of the image is cut off.
+
+    Args:
+        x: Normalized images, `(batch, channels, height, width)`.
+        side: Of the square, in pixels, from 1; rows and columns from the middle minus half of it.
+        generator: Source of randomness, on the CPU.
+        whole: As in `augment`.
+
+    Raises:
+        ArgumentError: the inputs are not images, or the side is below 1.
+
+    Source: DeVries and Taylor 2017; 16 pixels in the CIFAR trainings of DARTS and its followers.
+    """
+    if x.ndim != 4:
+        raise ArgumentError(f"cutout: got inputs of shape {tuple(x.shape[1:])}; allowed: (channels, height, width); use cutout=0")
+    if side < 1:
+        raise ArgumentError(f"cutout: got a side of {side}; allowed: a whole number from 1")
+    start, n = whole or (0, len(x))
+    cut = []
+    for size in x.shape[2:]:
+        first = torch.randint(size, (n,), generator=generator)[start : start + len(x), None] - side // 2
+        places = torch.arange(size)
+        cut.append(((places >= first) & (places < first + side)).to(x.device))
+    return x.masked_fill((cut[0][:, :, None] & cut[1][:, None, :])[:, None], 0)
 
 
 def crop_draws(generator: torch.Generator, n: int) -> NDArray[np.float64]:
@@ -121,9 +155,9 @@ def resized_crops(x: Tensor, draws: NDArray[np.float64]) -> Tensor:
     return found.round_().clamp_(0, 255).to(x.dtype) if x.dtype == torch.uint8 else found
 
 
-def _crop(x: Tensor, corners: Tensor, padding: int) -> Tensor:
+def _crop(x: Tensor, corners: Tensor, padding: int, border: int) -> Tensor:
     n, _, height, width = x.shape
-    padded = F.pad(x, (padding,) * 4)
+    padded = F.pad(x, (padding,) * 4, value=border)
     rows = corners[0][:, None] + torch.arange(height, device=x.device)
     columns = corners[1][:, None] + torch.arange(width, device=x.device)
     items = torch.arange(n, device=x.device)[:, None, None]

@@ -119,10 +119,13 @@ class CosinePowerAnnealing(LRScheduler):
     def get_lr(self) -> list[Any]:
         """Rates of the present step; called by `step`.
 
-        A rate that another scheduler or the user has changed since is moved by the same ratio, so that schedulers can be chained.
+        A rate that another scheduler or the user has changed since is moved by the same ratio, so that schedulers can be chained. So is
+        the rate of a group that was added to the optimizer later.
         """
+        groups = self.optimizer.param_groups
+        added = len(groups) - len(self.base_lrs)
         rates = []
-        for base, group in zip(self.base_lrs, self.optimizer.param_groups, strict=True):
+        for base, group in zip([*self.base_lrs, *self.base_lrs[:1] * added], groups, strict=True):
             lr, current = float(base), float(group["lr"])
             now = self.rate(lr, self.last_epoch)
             before = self.rate(lr, self.last_epoch - 1) if self.last_epoch > 0 else lr

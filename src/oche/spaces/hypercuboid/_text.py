@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oche.errors import ArgumentError
+from oche.program import Space
 
 
 def path_text(states: Sequence[str], decisions: Mapping[str, Any], levels: Sequence[str]) -> str:
@@ -44,6 +45,26 @@ def read_path(text: str) -> tuple[list[str], dict[str, str]]:
     states = head.removeprefix("Path(states=[").split(", ")
     decisions = {level: step if i == 0 else step.partition("->")[2] for i, (level, step) in enumerate(zip(named, made, strict=True))}
     return states, decisions
+
+
+def decisions(space: Space, text: str) -> dict[str, str]:
+    """Decisions of a path in text form, for a cuboid that has it.
+
+    Args:
+        space: The cuboid.
+        text: As `path_text` writes it, and as records and `best.json` hold it under `arch`.
+
+    Raises:
+        ArgumentError: it is no path, or one of another grid.
+    """
+    states, found = read_path(text)
+    offered, levels = list(getattr(space.program, "states", ())), list(getattr(space.program, "level_strides", ()))
+    if states != offered or list(found) != levels:
+        raise ArgumentError(
+            f"path: got states {', '.join(states)} and {len(found)} levels; allowed in space {space.name!r}: states "
+            f"{', '.join(offered) or '(none, it has no paths)'} and {len(levels)} levels; give the cuboid the path comes from"
+        )
+    return found
 
 
 def _texts(text: str) -> list[str]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from oche import files
 from oche.errors import ArgumentError, DataError, SkipTrial, unknown
+from oche.spaces import _accuracies as accuracies
 from oche.spaces.nasbench101.cells import OPS, VERTICES, Graph, from_cell, graph_hash, to_cell
 from oche.spaces.nasbench101.records import fields, records
 
@@ -206,8 +207,7 @@ def table() -> Table:
 
 def find() -> Path | None:
     """Where the imported table lies, or None."""
-    folders = [folder for folder in (files.data_dir(), files.cache_dir() / "data") if folder is not None]
-    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    return accuracies.find(FILE)
 
 
 def import_table(path: str | os.PathLike[str]) -> Path:

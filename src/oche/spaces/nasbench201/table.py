@@ -7,11 +7,8 @@ are different questions. Read from `OCHE_DATA`, or from a file that the user imp
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
-import re
-import shutil
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -19,28 +16,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from oche import files
-from oche.errors import ArgumentError, DataError, unknown
+from oche.errors import ArgumentError, DataError
+from oche.spaces import _accuracies as accuracies
+from oche.spaces._accuracies import Accuracies, Fidelity
 from oche.spaces.nasbench201.cells import EDGES, OPS, canonical, from_cell, to_cell
 
 FILE = "nasbench201.csv.gz"
 ROWS = len(OPS) ** len(EDGES)
 
-_COLUMN = re.compile(r"(?P<dataset>.+)_(?P<split>valid|test)_(?P<epochs>\d+)")
-_GZIP_MAGIC = b"\x1f\x8b"
 
-#: Images behind one accuracy, by data set and split: Dong and Yang 2020, section 2.2.
-ITEMS = {
-    "cifar10": {"valid": 25_000, "test": 10_000},
-    "cifar100": {"valid": 5_000, "test": 5_000},
-    "imagenet16_120": {"valid": 3_000, "test": 3_000},
-}
-
-#: (data set, epochs, split)
-Fidelity = tuple[str, int, str]
-
-
-class Table:
+class Table(Accuracies):
     """Accuracies of every cell, in percent.
 
     Args:
@@ -53,19 +38,13 @@ class Table:
     name = "nasbench201"
 
     def __init__(self, cells: Iterable[str], columns: Mapping[Fidelity, NDArray[np.float64]], classes: Iterable[str], source: str) -> None:
+        super().__init__(columns, source)
         self.cells = tuple(cells)
         self.classes = tuple(classes)
-        self.source = source
-        self._columns = dict(columns)
         self._rows = {cell: i for i, cell in enumerate(self.cells)}
 
     def __len__(self) -> int:
         return len(self.cells)
-
-    @property
-    def fidelities(self) -> list[Fidelity]:
-        """Every (data set, epochs, split) that can be asked for."""
-        return sorted(self._columns)
 
     def index(self, cell: str) -> int:
         """Row of a cell.
@@ -89,11 +68,7 @@ class Table:
             UnknownNameError: the table has no such column; the message lists what exists.
             ArgumentError: the text is not a cell.
         """
-        return float(self._column(dataset, epochs, split)[self.index(cell)])
-
-    def values(self, *, dataset: str, epochs: int, split: str) -> NDArray[np.float64]:
-        """Accuracies of all cells in index order, `(15625,)`, not writable."""
-        return self._column(dataset, epochs, split)
+        return float(self.values(dataset=dataset, epochs=epochs, split=split)[self.index(cell)])
 
     def mean(self, *, dataset: str, epochs: int, split: str, unique: bool = False) -> float:
         """Exact mean accuracy of a random member of the space.
@@ -104,33 +79,19 @@ class Table:
             split: As in `query`.
             unique: Draw among the 6,466 distinct functions instead of the 15,625 cells.
         """
-        values = self._column(dataset, epochs, split)
+        values = self.values(dataset=dataset, epochs=epochs, split=split)
         return float(self._by_class(values).mean() if unique else values.mean())
 
     def sd(self, *, dataset: str, epochs: int, split: str, unique: bool = False) -> float:
         """Standard deviation over the whole population (divided by its size), as in `mean`."""
-        values = self._column(dataset, epochs, split)
+        values = self.values(dataset=dataset, epochs=epochs, split=split)
         return float(self._by_class(values).std() if unique else values.std())
-
-    def items(self, *, dataset: str, split: str) -> int | None:
-        """Images behind one accuracy, or None where that is not known."""
-        return ITEMS.get(_dataset_name(dataset), {}).get(split)
 
     def best(self, *, dataset: str, epochs: int, split: str) -> tuple[int, str, float]:
         """Index, cell and accuracy of the best cell; of equal ones the first."""
-        values = self._column(dataset, epochs, split)
+        values = self.values(dataset=dataset, epochs=epochs, split=split)
         row = int(values.argmax())
         return row, self.cells[row], float(values[row])
-
-    def _column(self, dataset: str, epochs: int, split: str) -> NDArray[np.float64]:
-        found = self._columns.get((dataset, epochs, split))
-        if found is not None:
-            return found
-        found = self._columns.get((_dataset_name(str(dataset)), epochs, split))
-        if found is not None:
-            return found
-        asked = f"{dataset}, {epochs} epochs, {split}"
-        raise unknown("column of table 'nasbench201'", asked, [f"{d}, {e} epochs, {s}" for d, e, s in self._columns])
 
     def _by_class(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         _, inverse = np.unique(np.array(self.classes), return_inverse=True)
@@ -154,8 +115,7 @@ def table() -> Table:
 
 def find() -> Path | None:
     """Where the table lies, or None."""
-    folders = [folder for folder in (files.data_dir(), files.cache_dir() / "data") if folder is not None]
-    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    return accuracies.find(FILE)
 
 
 def import_table(path: str | os.PathLike[str]) -> Path:
@@ -171,15 +131,7 @@ def import_table(path: str | os.PathLike[str]) -> Path:
         DataError: the file cannot be read or is not the table; nothing is copied then.
     """
     read(path)
-    target = files.cache_dir() / "data" / FILE
-    with files.atomic(target) as temporary:
-        if _is_gzip(Path(path)):
-            shutil.copyfile(path, temporary)
-        else:
-            # No name and no time in the header: the same table gives the same bytes.
-            with Path(path).open("rb") as source, temporary.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                shutil.copyfileobj(source, packed)
-    return target
+    return accuracies.keep(path, FILE)
 
 
 def read(path: str | os.PathLike[str]) -> Table:
@@ -188,22 +140,15 @@ def read(path: str | os.PathLike[str]) -> Table:
     Raises:
         DataError: it cannot be read, a column is missing, a number is no accuracy, or the cells are not all 15,625 once.
     """
-    file = Path(path)
-    try:
-        status = file.stat()
-        return _read(str(file.resolve()), status.st_mtime_ns, status.st_size)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"table file: got {str(path)!r}, which cannot be read ({error}); allowed: the CSV file, plain or gzip") from error
+    return accuracies.read(path, _read)
 
 
 @lru_cache(maxsize=4)
 def _read(path: str, mtime: int, size: int) -> Table:
     # mtime and size are part of the key: a file that was replaced is read again.
-    file = Path(path)
-    text = (gzip.decompress(file.read_bytes()) if _is_gzip(file) else file.read_bytes()).decode("utf-8")
-    rows = csv.reader(io.StringIO(text))
+    rows = csv.reader(io.StringIO(accuracies.text_of(path)))
     header = next(rows, [])
-    fidelities = {i: _fidelity(match) for i, name in enumerate(header) if (match := _COLUMN.fullmatch(name))}
+    fidelities = {header.index(name): key for name, key in accuracies.fidelities(path, header).items()}
     if not {"index", "arch"} <= set(header) or not fidelities:
         raise DataError(f"table file {path}: got columns {header}; allowed: index, arch and <data set>_<valid|test>_<epochs>")
     body = [row for row in rows if row]
@@ -211,7 +156,7 @@ def _read(path: str, mtime: int, size: int) -> Table:
         raise DataError(f"table file {path}: got {len(body)} rows; allowed: {ROWS}, one per cell; get the whole file")
     try:
         body.sort(key=lambda row: int(row[header.index("index")]))
-        columns = {fidelity: _numbers(path, header[i], [float(row[i]) for row in body]) for i, fidelity in fidelities.items()}
+        columns = {key: accuracies.percent(path, header[i], [row[i] for row in body]) for i, key in fidelities.items()}
     except (ValueError, IndexError) as error:
         raise DataError(f"table file {path}: got a row that is cut or not a number ({error}); allowed: one number per column") from error
     return Table(_cells(path, [row[header.index("arch")] for row in body]), columns, _classes(header, body), path)
@@ -232,28 +177,3 @@ def _classes(header: list[str], body: list[list[str]]) -> list[str]:
         column = header.index("iso_class")
         return [row[column] for row in body]
     return [canonical(row[header.index("arch")]) for row in body]
-
-
-def _numbers(path: str, name: str, values: list[float]) -> NDArray[np.float64]:
-    array = np.array(values, dtype=np.float64)
-    # A column that ends at 1 holds fractions: mixed with percent they would be compared in silence.
-    if not (np.isfinite(array).all() and array.min() >= 0 and 1 < array.max() <= 100):
-        raise DataError(
-            f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: accuracies in percent, 0 to 100"
-        )
-    array.setflags(write=False)
-    return array
-
-
-def _fidelity(match: re.Match[str]) -> Fidelity:
-    return _dataset_name(match["dataset"]), int(match["epochs"]), match["split"]
-
-
-def _dataset_name(name: str) -> str:
-    plain = re.sub(r"[-_ ]", "", name).lower()
-    return "imagenet16_120" if plain == "imagenet16120" else plain
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(2) == _GZIP_MAGIC

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -19,10 +19,17 @@ class WidthNetwork(nn.Module):
     """Base of networks whose widths are chosen."""
 
     axes: Axes
+    #: Arguments for images below 16 pixels, beside those that fit any images.
+    small: ClassVar[Mapping[str, Any]] = {}
 
     def offer(self, in_channels: int, side: int, steps: int | None, min_channels: int, streams: bool) -> None:
         """Let the widths be chosen; the last thing that a network does when it is built."""
         self.axes = offer_widths(self, (in_channels, side, side), steps, min_channels, streams)
+
+    @classmethod
+    def arguments_for(cls, shape: Sequence[int], classes: int) -> dict[str, Any]:
+        """Arguments that fit a data set."""
+        return {"in_channels": shape[0], "classes": classes, "side": shape[-1], **(cls.small if shape[-1] < 16 else {})}
 
     @staticmethod
     def architecture(decisions: Mapping[str, Any]) -> str:
@@ -106,11 +113,6 @@ class PreResNet(WidthNetwork):
         """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
         return self.head(self.norm(self.select(self.blocks(self.stem(x)))))
 
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set."""
-        return {"in_channels": shape[0], "classes": classes, "side": shape[-1]}
-
 
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions with norms, and the input added.
@@ -175,11 +177,6 @@ class ResNet18(WidthNetwork):
         """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
         return self.head(self.blocks(self.stem(x)))
 
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set."""
-        return {"in_channels": shape[0], "classes": classes, "side": shape[-1]}
-
 
 # Expansion, channels, blocks and stride of the stages. Source: Sandler et al. 2018, table 2.
 _MOBILE = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -196,8 +193,10 @@ class MobileNetV2(WidthNetwork):
         downsampling: Factor by which the image is made smaller: 32 for ImageNet; None: what leaves at least 4 places a side.
         steps, min_channels, streams: As in `offer_widths`.
 
-    Source: Sandler et al. 2018 (MobileNetV2).
+    Source: Sandler et al. 2018 (MobileNetV2); a quarter of the channels for images below 16 pixels (ours).
     """
+
+    small: ClassVar[Mapping[str, Any]] = {"width": 0.25}
 
     def __init__(
         self,
@@ -235,12 +234,6 @@ class MobileNetV2(WidthNetwork):
         """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
         return self.head(self.last(self.blocks(self.stem(x))))
 
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set; for images below 16 pixels a quarter of the channels."""
-        small = {"width": 0.25} if shape[-1] < 16 else {}
-        return {"in_channels": shape[0], "classes": classes, "side": shape[-1], **small}
-
 
 # Channels of the convolutions; 0 is a pool. Source: Simonyan and Zisserman 2015, configuration D.
 _VGG = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)
@@ -256,8 +249,11 @@ class VGG16(WidthNetwork):
         side: Height and width of the image; pools that would leave less than one place do nothing.
         steps, min_channels, streams: As in `offer_widths`.
 
-    Source: Simonyan and Zisserman 2015, with norms and one linear layer as in Liu et al. 2017.
+    Source: Simonyan and Zisserman 2015, with norms and one linear layer as in Liu et al. 2017; an eighth of the channels for images below
+    16 pixels (ours).
     """
+
+    small: ClassVar[Mapping[str, Any]] = {"width": 0.125}
 
     def __init__(
         self,
@@ -287,12 +283,6 @@ class VGG16(WidthNetwork):
     def forward(self, x: Tensor) -> Tensor:
         """Scores (logits), `(batch, classes)`, of images `(batch, channels, height, width)`."""
         return self.head(self.features(x))
-
-    @staticmethod
-    def arguments_for(shape: Sequence[int], classes: int) -> dict[str, Any]:
-        """Arguments that fit a data set; for images below 16 pixels an eighth of the channels."""
-        small = {"width": 0.125} if shape[-1] < 16 else {}
-        return {"in_channels": shape[0], "classes": classes, "side": shape[-1], **small}
 
 
 def preresnet(**arguments: Any) -> Space:

@@ -9,10 +9,8 @@ random unless it is asked otherwise; the published results of this space need 90
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import os
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from oche import files
-from oche.errors import ArgumentError, DataError, unknown
+from oche.errors import ArgumentError, DataError
+from oche.spaces import _accuracies as accuracies
+from oche.spaces._accuracies import Accuracies, Fidelity
 from oche.spaces.size._network import from_text, to_text
 
 FILE = "nats-size.csv.gz"
@@ -31,21 +30,8 @@ WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
 LAYERS = 5
 ROWS = len(WIDTHS) ** LAYERS
 
-#: Images behind one accuracy, by data set and split: Dong et al. 2021, section 3.
-ITEMS = {
-    "cifar10": {"valid": 25_000, "test": 10_000},
-    "cifar100": {"valid": 5_000, "test": 5_000},
-    "imagenet16_120": {"valid": 3_000, "test": 3_000},
-}
 
-_COLUMN = re.compile(r"(?P<dataset>.+)_(?P<split>valid|test)_(?P<epochs>\d+)")
-_GZIP_MAGIC = b"\x1f\x8b"
-
-#: (data set, epochs, split)
-Fidelity = tuple[str, int, str]
-
-
-class Table:
+class Table(Accuracies):
     """Accuracies of networks of the size space, in percent.
 
     Args:
@@ -57,9 +43,8 @@ class Table:
     name = "size"
 
     def __init__(self, rows: Sequence[int], columns: Mapping[Fidelity, NDArray[np.float64]], source: str) -> None:
-        self.source = source
+        super().__init__(columns, source)
         self.rows = tuple(rows)
-        self._columns = dict(columns)
         self._places = {row: i for i, row in enumerate(self.rows)}
 
     def __len__(self) -> int:
@@ -74,11 +59,6 @@ class Table:
     def cells(self) -> tuple[str, ...]:
         """Text form of each network."""
         return tuple(to_text(widths_of(row)) for row in self.rows)
-
-    @property
-    def fidelities(self) -> list[Fidelity]:
-        """Every (data set, epochs, split) that can be asked for."""
-        return sorted(self._columns)
 
     def query(self, cell: str, *, dataset: str, epochs: int, split: str) -> float:
         """Accuracy of one network in percent.
@@ -97,28 +77,13 @@ class Table:
         row = index_of(cell)
         if row not in self._places:
             raise DataError(f"table 'size': got {cell!r}, which is not in {self.source}; allowed: its {len(self):,} networks")
-        return float(self._column(dataset, epochs, split)[self._places[row]])
-
-    def values(self, *, dataset: str, epochs: int, split: str) -> NDArray[np.float64]:
-        """Accuracies of all networks in index order, `(n,)`, not writable."""
-        return self._column(dataset, epochs, split)
-
-    def items(self, *, dataset: str, split: str) -> int | None:
-        """Images behind one accuracy, or None where that is not known."""
-        return ITEMS.get(_dataset_name(dataset), {}).get(split)
+        return float(self.values(dataset=dataset, epochs=epochs, split=split)[self._places[row]])
 
     def best(self, *, dataset: str, epochs: int, split: str) -> tuple[int, str, float]:
         """Index, text form and accuracy of the best network; of equal ones the first."""
-        values = self._column(dataset, epochs, split)
+        values = self.values(dataset=dataset, epochs=epochs, split=split)
         place = int(values.argmax())
         return self.rows[place], to_text(widths_of(self.rows[place])), float(values[place])
-
-    def _column(self, dataset: str, epochs: int, split: str) -> NDArray[np.float64]:
-        for name in (str(dataset), _dataset_name(str(dataset))):
-            if (name, epochs, split) in self._columns:
-                return self._columns[name, epochs, split]
-        asked = f"{dataset}, {epochs} epochs, {split}"
-        raise unknown("column of table 'size'", asked, [f"{d}, {e} epochs, {s}" for d, e, s in self._columns])
 
 
 def index_of(cell: str) -> int:
@@ -158,8 +123,7 @@ def table() -> Table:
 
 def find() -> Path | None:
     """Where the table lies, or None."""
-    folders = [folder for folder in (files.data_dir(), files.cache_dir() / "data") if folder is not None]
-    return next((folder / FILE for folder in folders if (folder / FILE).is_file()), None)
+    return accuracies.find(FILE)
 
 
 def import_table(path: str | os.PathLike[str]) -> Path:
@@ -169,10 +133,7 @@ def import_table(path: str | os.PathLike[str]) -> Path:
         DataError: the file cannot be read or is not the table; nothing is copied then.
     """
     read(path)
-    target, text = files.cache_dir() / "data" / FILE, _text(Path(path))
-    with files.atomic(target) as temporary, temporary.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-        packed.write(text.encode())
-    return target
+    return accuracies.keep(path, FILE)
 
 
 def read(path: str | os.PathLike[str]) -> Table:
@@ -181,20 +142,15 @@ def read(path: str | os.PathLike[str]) -> Table:
     Raises:
         DataError: it cannot be read, a column is missing, a number is no accuracy, or a network is there twice.
     """
-    file = Path(path)
-    try:
-        status = file.stat()
-        return _read(str(file.resolve()), status.st_mtime_ns, status.st_size)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"table file: got {str(path)!r}, which cannot be read ({error}); allowed: the CSV file, plain or gzip") from error
+    return accuracies.read(path, _read)
 
 
 @lru_cache(maxsize=4)
 def _read(path: str, mtime: int, size: int) -> Table:
     # mtime and size are part of the key: a file that was replaced is read again.
-    rows = list(csv.DictReader(io.StringIO(_text(Path(path)))))
+    rows = list(csv.DictReader(io.StringIO(accuracies.text_of(path))))
     header = [name for name in (rows[0] if rows else {}) if name]
-    fidelities = {name: (_dataset_name(m["dataset"]), int(m["epochs"]), m["split"]) for name in header if (m := _COLUMN.fullmatch(name))}
+    fidelities = accuracies.fidelities(path, header)
     if not {"index", "arch"} & set(header) or not fidelities:
         raise DataError(f"table file {path}: got columns {header}; allowed: arch or index, and <data set>_<valid|test>_<epochs>")
     by_index: dict[int, Mapping[str, str]] = {}
@@ -204,7 +160,7 @@ def _read(path: str, mtime: int, size: int) -> Table:
             raise DataError(f"table file {path}: got network {to_text(widths_of(found))} twice; allowed: the mean over its trials, once")
         by_index[found] = row
     order = sorted(by_index)
-    columns = {key: _numbers(path, name, [by_index[i][name] for i in order]) for name, key in fidelities.items()}
+    columns = {key: accuracies.percent(path, name, [by_index[i][name] for i in order]) for name, key in fidelities.items()}
     return Table(order, columns, path)
 
 
@@ -217,26 +173,3 @@ def _row_index(path: str, row: Mapping[str, str]) -> int:
     if found is None or not 0 <= found < ROWS or (given is not None and given != found):
         raise DataError(f"table file {path}: got index {given} with arch {row.get('arch')!r}; allowed: one network, 0 to {ROWS - 1}")
     return found
-
-
-def _numbers(path: str, name: str, values: Sequence[str]) -> NDArray[np.float64]:
-    try:
-        array = np.array([float(value) for value in values])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"table file {path}: got a row of {name!r} that is cut or not a number ({error}); allowed: percent") from error
-    # A column that ends at 1 holds fractions: mixed with percent they would be compared in silence.
-    if not (np.isfinite(array).all() and array.min() >= 0 and 1 < array.max() <= 100):
-        raise DataError(f"table file {path}: got column {name!r} from {array.min()} to {array.max()}; allowed: percent, 0 to 100")
-    array.setflags(write=False)
-    return array
-
-
-def _text(file: Path) -> str:
-    raw = file.read_bytes()
-    return (gzip.decompress(raw) if raw.startswith(_GZIP_MAGIC) else raw).decode("utf-8-sig")
-
-
-def _dataset_name(name: str) -> str:
-    plain = re.sub(r"[-_ ]", "", name).lower()
-    # The validation results of CIFAR-10 stand under a name of their own: those networks were trained on one half of the training images.
-    return {"imagenet16120": "imagenet16_120", "cifar10valid": "cifar10"}.get(plain, plain)

@@ -62,7 +62,7 @@ def kill_once(folder: Path, rng: random.Random, between: bool) -> bool:
         [sys.executable, *start, *command(folder)], env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        process.wait(120 if between else rng.uniform(1.0, 9.0))
+        process.wait(120 if between else rng.uniform(1.0, 6.0))
     except subprocess.TimeoutExpired:
         process.kill()
     return process.wait() == -signal.SIGKILL

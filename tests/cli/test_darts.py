@@ -8,6 +8,7 @@ import pytest
 
 from oche.cli._program import load_space, sized
 from oche.errors import ArgumentError
+from tests.cli.conftest import refused
 
 SIZE = ("--channels", "4", "--cells", "3")
 
@@ -47,8 +48,8 @@ def test_a_published_genotype_is_built_drawn_and_trained(oche, tmp_path):
         (("--genotype", "DARTS_V2", "--dna", "1"), "member: allowed: exactly one of --best, --dna, --decisions and --genotype"),
     ],
 )
-def test_mistakes_are_answered_by_one_line(oche, words, message):
-    done = oche("child", "build", "darts", *SIZE, *words)
+def test_mistakes_are_answered_by_one_line(tmp_path, words, message):
+    done = refused("child", "build", "darts", *SIZE, *words, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

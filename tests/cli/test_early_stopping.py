@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.conftest import run_oche
+from tests.cli.conftest import refused, run_oche
 
 TABLE = ("--task", "tabular?table=nasbench201&dataset=cifar10&search=test,200&report=test,200")
 ALONE = ("--no-baseline", "--no-random-search", "--json")
@@ -33,9 +33,9 @@ def test_asha_as_an_algorithm_and_as_a_policy_on_a_table(tmp_path, oche_data):
 def test_the_plan_and_mistakes_are_told_before_any_work(tmp_path, oche_data):
     plan = run_oche("search", "nasbench201", *TABLE, "--early-stopping", "median?trials=3", "--dry-run", "--json", cwd=tmp_path)
     assert json.loads(plan.stdout)["early_stopping"] == "median?trials=3"
-    done = run_oche("search", "nasbench201", *TABLE, "--early-stopping", "medain", cwd=tmp_path)
+    done = refused("search", "nasbench201", *TABLE, "--early-stopping", "medain", cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'median'" in done.stderr and "Traceback" not in done.stderr
-    wrong = run_oche("search", "nasbench201", *TABLE, "-a", "asha?max=400", cwd=tmp_path)
+    wrong = refused("search", "nasbench201", *TABLE, "-a", "asha?max=400", cwd=tmp_path)
     assert wrong.returncode == 2 and "max: got 400; allowed: up to 200" in wrong.stderr
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tests.cli.conftest import run_oche
+from tests.cli.conftest import refused, run_oche
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def test_space_counts_a_space_of_the_library(oche):
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
 )
-def test_a_users_mistake_is_one_line_on_stderr_and_bad_usage(oche, net, words, said):
-    done = oche(*words)
+def test_a_users_mistake_is_one_line_on_stderr_and_bad_usage(net, words, said):
+    done = refused(*words, cwd=net)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert said in done.stderr

@@ -9,6 +9,8 @@ import shlex
 
 import pytest
 
+from tests.cli.conftest import refused
+
 ROWS = [
     {"id": "a", "response": r"so \boxed{1\frac{3}{4}}", "reference": "7/4"},
     {"id": "b", "response": "The answer is 3", "reference": "4"},
@@ -112,9 +114,9 @@ def test_blank_lines_count_for_the_number_of_a_line_only(oche, responses):
         ("{", ["line 5", "got no JSON"]),
     ],
 )
-def test_a_bad_line_is_named_by_its_number(oche, responses, row, said):
+def test_a_bad_line_is_named_by_its_number(responses, row, said):
     responses.write_text(lines(ROWS) + row + "\n")
-    fails(oche("grade", "responses.jsonl", "--out", "out.jsonl"), *said)
+    fails(refused("grade", "responses.jsonl", "--out", "out.jsonl", cwd=responses.parent), *said)
     assert not responses.with_name("out.jsonl").exists()
 
 
@@ -129,7 +131,7 @@ def test_a_bad_line_is_named_by_its_number(oche, responses, row, said):
         (("responses.jsonl", "--timeout", "0"), ["timeout: got 0.0"]),
     ],
 )
-def test_what_cannot_be_graded_is_said_in_one_line(oche, responses, words, said):
+def test_what_cannot_be_graded_is_said_in_one_line(responses, words, said):
     responses.with_name("empty.jsonl").write_text("\n")
     responses.with_name("broken.jsonl.gz").write_bytes(b"no gzip")
-    fails(oche("grade", *words), *said)
+    fails(refused("grade", *words, cwd=responses.parent), *said)

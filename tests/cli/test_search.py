@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from tests.cli.conftest import environment, run_oche
+from tests.cli.conftest import environment, refused, run_oche
 
 #: A program and a task that need no torch: a user's own file may hold both.
 PROGRAM = """
@@ -183,8 +183,8 @@ def test_quiet_prints_the_result_and_no_tables(oche):
     ],
     ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
 )
-def test_a_users_mistake_is_one_line_and_costs_nothing(oche, words, said):
-    done = oche("search", *words, "--quiet")
+def test_a_users_mistake_is_one_line_and_costs_nothing(folder, words, said):
+    done = refused("search", *words, "--quiet", cwd=folder)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stdout == ""
     assert said in done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.cli.conftest import run_oche
+from tests.cli.conftest import refused, run_oche
 
 PROGRAM = """
 import oche
@@ -53,7 +53,7 @@ def test_mistakes_exit_with_two_and_one_line(tmp_path):
         (("--max-params", "10", "--sample", "1"), "1000 proposals in a row that break it, the last one by"),
         (("--where", "net.py:narrow?form=dna", "--sample", "1"), "allowed: file.py:function"),
     ):
-        done = run_oche("space", "net.py:Net", *words, cwd=tmp_path)
+        done = refused("space", "net.py:Net", *words, cwd=tmp_path)
         assert done.returncode == 2
         assert message in done.stderr
         assert "Traceback" not in done.stderr
@@ -69,5 +69,5 @@ def test_a_search_its_baseline_and_random_search_obey_one_constraint(tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["constraint"]["where"] == "small"
     assert "constraint" not in json.loads(run_oche(*words, cwd=tmp_path).stdout)
-    macs = run_oche("search", "net.py:program", "--task", "function", "--max-macs", "5", "--dry-run", cwd=tmp_path)
+    macs = refused("search", "net.py:program", "--task", "function", "--max-macs", "5", "--dry-run", cwd=tmp_path)
     assert macs.returncode == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import run_oche
+from tests.cli.conftest import refused, run_oche
 
 
 def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_said_in_one_line(words: list[str], says: str, tmp_path: Path) -> None:
-    done = run_oche("diversity", *words, cwd=tmp_path)
+    done = refused("diversity", *words, cwd=tmp_path)
     assert done.returncode == 2
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,6 +10,7 @@ from torch import nn
 from oche import seeds
 from oche.loop.contracts import Budget, Cost, Feedback, Problem, Progress, Proposal
 from oche.program import Space, oneof
+from oche.training import optimizers
 
 _OPS = {"tanh": nn.Tanh, "relu": nn.ReLU, "sine": lambda: _Sine()}
 
@@ -59,7 +60,7 @@ class TinyTask:
 
     def _fit(self, model: nn.Module, seed: int, steps: int, part: slice) -> Feedback:
         x, y = self._data()
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        optimizer = optimizers.SGD(model.parameters(), lr=0.1)
         generator = seeds.torch_generator(seed, "fit")
         for _ in range(steps):
             rows = torch.randint(0, 48, (16,), generator=generator)
@@ -106,7 +107,7 @@ class TinySharing:
         self.space, self.problem, self.seed, self.budget = space, problem, seed, budget
         with seeds.building(seeds.derive(seed, "shared")):
             self.layers = nn.ModuleList([nn.Linear(2, 8), nn.Linear(8, 8), nn.Linear(8, 1)])
-        self.optimizer = torch.optim.SGD(self.layers.parameters(), lr=0.1, momentum=0.9)
+        self.optimizer = optimizers.SGD(self.layers.parameters(), lr=0.1, momentum=0.9)
         self.step, self.total = 0, self.epochs * problem.n_batches["train"]
         self.spent = Cost()
 

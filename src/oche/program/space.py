@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +17,15 @@ import numpy as np
 from oche.errors import DNAError, SpaceError, unknown
 from oche.files import digest
 from oche.program.counting import size_text
+from oche.program.decisions import read, write
 from oche.program.discovery import discover
 from oche.program.dna import DNA, Gene
 from oche.program.encoding import Encode
-from oche.program.layout import Layout, Point, join
+from oche.program.layout import Layout, Point
 from oche.program.node import Node, Symbol
 from oche.program.resolver import Decide, Resolver
-from oche.program.spec import Decision, Number, Pick, Text, walk
+from oche.program.spec import Decision, Pick, walk
+from oche.program.subspaces import fix, keep, restrict
 from oche.seeds import as_generator
 
 
@@ -260,7 +261,7 @@ class Space:
     def decisions(self, dna: DNA) -> dict[str, Any]:
         """Active decisions by key: a label, a tuple of labels, or a number."""
         self.validate(dna)
-        return _read(self.points, dna.flat)
+        return read(self.points, dna.flat)
 
     def encode_decisions(self, decisions: Mapping[str, Any], defaults: bool = False) -> DNA:
         """The point of some decisions; the inverse of `decisions`.
@@ -277,7 +278,7 @@ class Space:
             if key not in self._known:
                 raise unknown("choice", key, self.keys)
         flat: list[Gene] = [None] * len(self.points)
-        _write(self.tree, "", decisions, flat, self._by_id, defaults)
+        write(self.tree, "", decisions, flat, self._by_id, defaults)
         self.layout.check(flat)
         return DNA.trusted(tuple(flat), self.fingerprint)
 
@@ -359,7 +360,7 @@ class Space:
             for label in labels:
                 if label not in known:
                     raise unknown(f"candidate of {key!r}", str(label), known)
-        return self._derived([_restrict(d, allowed) for d in self.tree], self.fixed, self._open)
+        return self._derived([restrict(d, allowed) for d in self.tree], self.fixed, self._open)
 
     def where(self, test: str | Callable[[Point], bool]) -> Space:
         """A space of some of the decisions; the rest stays open in what it decodes to.
@@ -379,14 +380,14 @@ class Space:
             raise SpaceError(f"where: got {test!r}, which matches no choice; allowed: {', '.join(self.keys[:12])}")
         if kept == set(self.keys):
             return self
-        return self._derived(_keep(self.tree, kept), self.fixed, True)
+        return self._derived(keep(self.tree, kept), self.fixed, True)
 
     def fix(self, decisions: Mapping[str, Any]) -> Space:
         """The space of what is still to be decided once some decisions are taken."""
         for key in decisions:
             if key not in self.keys:
                 raise unknown("choice", key, self.keys)
-        return self._derived(_fix(self.tree, decisions), {**self.fixed, **decisions}, self._open)
+        return self._derived(fix(self.tree, decisions), {**self.fixed, **decisions}, self._open)
 
     def lift(self, dna: DNA) -> DNA:
         """The same point in the root space; decisions that were left out get their first candidate."""
@@ -429,97 +430,3 @@ def _below(size: int, rng: np.random.Generator) -> int:
         value = int.from_bytes(rng.bytes(n_bytes), "big") >> excess
         if value < size:
             return value
-
-
-def _read(points: Sequence[Point], flat: Sequence[Gene]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for p, gene in zip(points, flat, strict=True):
-        if gene is None:
-            continue
-        if p.kind != "categorical":
-            found[p.key] = gene
-        elif p.choice in ("oneof", "repeat"):
-            found[p.key] = p.labels[int(gene)]
-        else:
-            found[p.key] = (*(found[p.key] if p.slot else ()), p.labels[int(gene)])
-    return found
-
-
-def _write(
-    decisions: Sequence[Decision], prefix: str, values: Mapping[str, Any], flat: list[Gene], by_id: Mapping[str, int], defaults: bool
-) -> None:
-    for d in decisions:
-        name = join(prefix, d.rel)
-        if d.key not in values and not defaults:
-            raise SpaceError(f"choice {d.key!r}: got no decision; allowed: one for every active choice")
-        if isinstance(d, Number):
-            flat[by_id[name]] = _number(d, values.get(d.key, d.lo))
-            continue
-        if isinstance(d, Text):
-            flat[by_id[name]] = values.get(d.key) if d.key in values else d.gene.first()
-            continue
-        for slot, c in enumerate(_indices(d, values.get(d.key))):
-            slot_name = name if d.single else f"{name}[{slot}]"
-            flat[by_id[slot_name]] = c
-            _write(d.slots[slot][c], f"{slot_name}[={c}/{d.n}]", values, flat, by_id, defaults)
-
-
-def _number(d: Number, value: Any) -> float | int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise SpaceError(f"choice {d.key!r}: got {value!r}; allowed: a number in [{d.lo}, {d.hi}]")
-    if d.kind == "int" and int(value) != value:
-        raise SpaceError(f"choice {d.key!r}: got {value!r}; allowed: a whole number in [{d.lo}, {d.hi}]")
-    return int(value) if d.kind == "int" else float(value)
-
-
-def _indices(d: Pick, value: Any) -> list[int]:
-    if value is None:
-        return list(range(d.k)) if d.distinct else [0] * d.k
-    chosen = [value] if d.single else list(value) if isinstance(value, (list, tuple)) else [value]
-    if len(chosen) != d.k:
-        raise SpaceError(f"choice {d.key!r}: got {len(chosen)} candidates {chosen!r}; allowed: {d.k}")
-    found = []
-    for label in chosen:
-        if str(label) not in d.labels:
-            raise SpaceError(f"choice {d.key!r}: got candidate {label!r}; allowed: {', '.join(d.labels)}")
-        found.append(d.labels.index(str(label)))
-    return sorted(found) if d.is_sorted else found
-
-
-def _restrict(d: Decision, allowed: Mapping[str, Sequence[str]]) -> Decision:
-    if not isinstance(d, Pick):
-        if d.key in allowed:
-            raise SpaceError(f"choice {d.key!r}: got labels for a number or text; allowed: choices between candidates")
-        return d
-    keep = [i for i, label in enumerate(d.labels) if d.key not in allowed or label in allowed[d.key]]
-    if len(keep) < (d.k if d.distinct else 1):
-        raise SpaceError(f"choice {d.key!r}: got {len(keep)} candidates that stay; allowed: at least {d.k if d.distinct else 1}")
-    slots = tuple(tuple(tuple(_restrict(inner, allowed) for inner in slot[i]) for i in keep) for slot in d.slots)
-    relaxed = tuple(label for label in d.relaxed if d.key not in allowed or label in allowed[d.key])
-    return replace(d, labels=tuple(d.labels[i] for i in keep), slots=slots, relaxed=relaxed)
-
-
-def _keep(decisions: Sequence[Decision], kept: set[str]) -> list[Decision]:
-    found: list[Decision] = []
-    for d in decisions:
-        if d.key not in kept:
-            continue
-        if isinstance(d, Pick):
-            d = replace(d, slots=tuple(tuple(tuple(_keep(branch, kept)) for branch in slot) for slot in d.slots))
-        found.append(d)
-    return found
-
-
-def _fix(decisions: Sequence[Decision], values: Mapping[str, Any], prefix: str = "") -> list[Decision]:
-    found: list[Decision] = []
-    for d in decisions:
-        rel = join(prefix, d.rel)
-        if d.key not in values:
-            if isinstance(d, Pick):
-                d = replace(d, slots=tuple(tuple(tuple(_fix(branch, values)) for branch in slot) for slot in d.slots))
-            found.append(replace(d, rel=rel))
-        elif isinstance(d, Pick):
-            for slot, c in enumerate(_indices(d, values[d.key])):
-                name = rel if d.single else f"{rel}[{slot}]"
-                found += _fix(d.slots[slot][c], values, f"{name}[={c}/{d.n}]")
-    return found

@@ -20,7 +20,7 @@ from oche.supernets.drawn import Gate
 from oche.supernets.longest_path import PathLevel, PathRule
 
 if TYPE_CHECKING:
-    from oche.supernets.policy import Row
+    from oche.supernets.rows import Row
 
 
 @dataclass(frozen=True)

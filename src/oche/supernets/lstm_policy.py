@@ -22,7 +22,9 @@ from oche.errors import ArgumentError
 from oche.program import DNA, Space
 from oche.program.spec import Decision, Pick, walk
 from oche.seeds import as_generator, building, derive
-from oche.supernets.policy import Policy, Row, allowed, decide, picks, rows_of
+from oche.supernets.picking import allowed, decide, picks
+from oche.supernets.policy import Policy
+from oche.supernets.rows import Row, rows_of
 
 #: What decides one slot: (log-probabilities of the labels, the choice, the slot) -> index.
 Decide = Callable[[Tensor, Pick, int], int]

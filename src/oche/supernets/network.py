@@ -26,9 +26,10 @@ from oche.supernets.drawn import Drawn, Gate, Moment
 from oche.supernets.elastic import elastic_layers_of, make_elastic
 from oche.supernets.mixer import PHASES, Mixer
 from oche.supernets.norm import MODES, drop_statistics, give_statistics, has_statistics, recalibrate, restore
-from oche.supernets.policy import Policy, Row, forced
+from oche.supernets.policy import Policy
 from oche.supernets.relaxed import Mixed, Runtime, extracting
 from oche.supernets.resolver import SuperResolver
+from oche.supernets.rows import Row, forced
 
 
 class Supernet(nn.Module):

@@ -13,83 +13,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from oche.errors import ArgumentError, NotRelaxable
+from oche.errors import ArgumentError
 from oche.program import DNA, Space
-from oche.program.spec import Decision, Pick, walk
-from oche.seeds import as_generator, generator
+from oche.program.spec import Decision, Pick
+from oche.seeds import as_generator
 from oche.supernets import chains
 from oche.supernets.drawn import Drawn, Gate, Moment
 from oche.supernets.longest_path import PathRule
+from oche.supernets.picking import allowed, assign, decide, picks
 from oche.supernets.relaxed import escape
-
-#: Standard deviation of initial logits. Source: the reference code of DARTS.
-INITIAL_SCALE = 1e-3
-
-
-@dataclass(frozen=True)
-class Row:
-    """One decision key of a policy.
-
-    Args:
-        key: The key.
-        labels: All candidates, those that are never a decision included.
-        allowed: Indices of the candidates that can be decided.
-        k: How many are picked.
-        kind: `one` (a candidate), `set` (k inputs in any order) or `slots` (k picks in order).
-        trained: Whether the row has logits. Rows without any count all candidates alike.
-        distinct: Whether slots take different candidates.
-        is_sorted: Whether slots take candidates in their order.
-        axis: What the candidates differ in: `op`, `depth` (a number of layers) or `width` (of elastic layers).
-        link: How the candidates hang together with the decision before, in a chain of choices.
-    """
-
-    key: str
-    labels: tuple[str, ...]
-    allowed: tuple[int, ...]
-    k: int = 1
-    kind: str = "one"
-    trained: bool = True
-    distinct: bool = True
-    is_sorted: bool = False
-    axis: str = "op"
-    link: chains.Link | None = None
-
-    @property
-    def by_size(self) -> tuple[int, ...]:
-        """Candidates that can be decided, the smallest first: by their number where labels are numbers, else in their order."""
-        try:
-            return tuple(sorted(self.allowed, key=lambda i: float(self.labels[i])))
-        except ValueError:
-            return self.allowed
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the logits."""
-        return (self.k, len(self.labels)) if self.kind == "slots" else (len(self.labels),)
-
-
-def rows_of(space: Space) -> list[Row]:
-    """One trained row for each choice of a space.
-
-    Raises:
-        NotRelaxable: the space has a numeric decision.
-    """
-    rows: dict[str, Row] = {}
-    for decision in walk(space.tree):
-        if not isinstance(decision, Pick):
-            raise NotRelaxable(f"choice {decision.key!r}: got a number; allowed in a policy: choices between candidates")
-        labels = decision.relaxed or decision.labels
-        allowed = tuple(labels.index(label) for label in decision.labels)
-        kind = "one" if decision.single else "set" if decision.is_sorted and decision.distinct else "slots"
-        rows.setdefault(decision.key, Row(decision.key, labels, allowed, decision.k, kind, True, decision.distinct, decision.is_sorted))
-    return list(rows.values())
+from oche.supernets.rows import INITIAL_SCALE, Row, barred, by_label, forced, initial, rows_of
 
 
 class Policy(nn.Module):
@@ -120,7 +59,7 @@ class Policy(nn.Module):
         self._excluded: frozenset[str | tuple[str, str]] = frozenset()
         self._names = {key: f"={escape(key)}" for key, row in self.rows.items() if row.trained}
         for key, name in self._names.items():
-            self.register_parameter(name, nn.Parameter(_initial(self.rows[key], seed, scale)))
+            self.register_parameter(name, nn.Parameter(initial(self.rows[key], seed, scale)))
 
     # -- reading ------------------------------------------------------------------------------------------------------------
 
@@ -188,7 +127,7 @@ class Policy(nn.Module):
                 continue
             weights, active = [], []
             for slot_logits in logits if row.kind == "slots" else logits[None]:
-                taken = torch.tensor([_closed(row, active, c) for c in range(len(row.labels))], device=logits.device)
+                taken = torch.tensor([barred(row, active, c) for c in range(len(row.labels))], device=logits.device)
                 found, index = pick(slot_logits.masked_fill(taken, -math.inf) if row.kind == "slots" else slot_logits)
                 weights.append(found)
                 active.append(index)
@@ -301,7 +240,7 @@ class Policy(nn.Module):
                 f"saved logits: got keys {more} that are not here, and none for {less}; allowed: the same keys; use strict=False to take "
                 "those that both have"
             )
-        taken = {key: _by_label(key, saved[key], self.rows[key]) for key in self._names if key in saved}
+        taken = {key: by_label(key, saved[key], self.rows[key]) for key in self._names if key in saved}
         for key, values in taken.items():
             self.logits(key).copy_(values)
 
@@ -399,7 +338,7 @@ class Policy(nn.Module):
     def _best_slots(self, pick: Pick, row: Row, decisions: dict[str, Any]) -> float:
         p = self._decidable(row)
         with np.errstate(divide="ignore"):
-            chosen = _assign(np.log(p), pick)
+            chosen = assign(np.log(p), pick)
         decide(pick, chosen, decisions)
         score = 1.0
         for slot, c in enumerate(chosen):
@@ -422,86 +361,3 @@ class Policy(nn.Module):
 def _entropy(log_p: Tensor) -> Tensor:
     """The entropy of a distribution whose logarithm may be minus infinity."""
     return -torch.where(torch.isfinite(log_p), log_p.exp() * log_p, torch.zeros_like(log_p)).sum()
-
-
-def forced(row: Row, value: Any) -> Gate:
-    """The gate of a row that is decided: a label, or several; None for a decision that is not made, where nothing is weighted."""
-    if value is None:
-        return Gate()
-    if row.link is not None and value not in row.labels:
-        return Gate(None, tuple(i for i, label in enumerate(row.link.decisions) if label == value))
-    return Gate(None, tuple(row.labels.index(label) for label in ((value,) if row.kind == "one" else value)))
-
-
-def _closed(row: Row, taken: Sequence[int], c: int) -> bool:
-    """Whether the next slot of a row may not take candidate c, after what earlier slots took."""
-    if row.distinct and c in taken:
-        return True
-    return row.is_sorted and bool(taken) and c < taken[-1]
-
-
-def _initial(row: Row, seed: int, scale: float) -> Tensor:
-    def column(label: str) -> np.ndarray:
-        return generator(seed, "logits", row.key, label).standard_normal(row.k if row.kind == "slots" else 1)
-
-    values = np.stack([column(label) for label in row.labels], -1) * scale
-    return torch.tensor(values if row.kind == "slots" else values[0], dtype=torch.float32)
-
-
-def _by_label(key: str, saved: Mapping[str, Any], row: Row) -> Tensor:
-    """Saved logits in the order of a row's labels."""
-    values = torch.tensor(saved["logits"], dtype=torch.float32)
-    if set(saved["labels"]) != set(row.labels) or values.shape != row.shape:
-        raise ArgumentError(
-            f"saved logits of {key!r}: got labels {', '.join(saved['labels'])} and shape {tuple(values.shape)}; allowed: "
-            f"{', '.join(row.labels)} and {row.shape}"
-        )
-    return values[..., [saved["labels"].index(label) for label in row.labels]]
-
-
-def picks(tree: Sequence[Decision]) -> Iterable[Pick]:
-    """The choices of a list of decisions.
-
-    Raises:
-        NotRelaxable: there is a numeric decision.
-    """
-    for decision in tree:
-        if not isinstance(decision, Pick):
-            raise NotRelaxable(f"choice {decision.key!r}: got a number; allowed in a policy: choices between candidates")
-        if decision.k:
-            yield decision
-
-
-def decide(pick: Pick, chosen: Sequence[int], decisions: dict[str, Any]) -> None:
-    """Write the labels that were chosen into `decisions`."""
-    labels = tuple(pick.labels[c] for c in chosen)
-    decisions[pick.key] = labels[0] if pick.single else labels
-
-
-def allowed(pick: Pick, slot: int, taken: Sequence[int], c: int) -> bool:
-    """Whether slot number `slot` may take candidate c, so that later slots can still be filled."""
-    if pick.distinct and c in taken:
-        return False
-    if not pick.is_sorted:
-        return True
-    low = taken[-1] + (1 if pick.distinct else 0) if taken else 0
-    left = pick.k - slot - 1 if pick.distinct else 0
-    return low <= c < pick.n - left
-
-
-def _assign(scores: np.ndarray, pick: Pick) -> list[int]:
-    """Candidates for slots from a table of log-probabilities `(k, n)`."""
-    if not pick.distinct:
-        chosen = [int(np.argmax(row)) for row in scores]
-        return sorted(chosen) if pick.is_sorted else chosen
-    if pick.kind == "permutate":
-        from scipy.optimize import linear_sum_assignment  # scipy takes a second to load; few spaces have orders
-
-        return [int(c) for c in linear_sum_assignment(scores, maximize=True)[1]]
-    left, chosen = scores.copy(), [0] * pick.k
-    for _ in range(pick.k):
-        slot, c = np.unravel_index(int(np.argmax(left)), left.shape)
-        chosen[slot] = int(c)
-        left[slot, :] = -math.inf
-        left[:, c] = -math.inf
-    return chosen

@@ -21,8 +21,8 @@ from oche.program.resolver import own_choices
 from oche.supernets.chains import Link
 from oche.supernets.drawn import Gate, Slot
 from oche.supernets.mixer import Mixer
-from oche.supernets.policy import Row
 from oche.supernets.relaxed import Call, Merged, Mixed, Runtime, Stacked
+from oche.supernets.rows import Row
 from oche.supernets.widths import Width, width
 
 #: Most combinations of values that one layer is built for. Source: ours.

@@ -17,12 +17,12 @@ import pytest
 from oche.loop.asktell_run import AskTellRun
 from oche.loop.contracts import AskTell, Budget
 from oche.loop.engine import Engine
-from oche.loop.executors.processes import Processes
 from oche.loop.executors.serial import Serial
 from oche.loop.run import Plan
 from oche.loop.workbench import Workbench
 from oche.program import DNA, Space
 from oche.store.store import MemoryStore
+from oche.testing._elsewhere import elsewhere
 from oche.testing.spaces import SPACES, ScoreTask, space
 
 
@@ -93,13 +93,8 @@ class AskTellContract:
     def test_same_seed_gives_the_same_history_in_another_process(self) -> None:
         """Hash seeds, import order and the state of global generators do not matter."""
         make, names, trials = self.make_algorithm, self.space_names, self.trials
-        with Processes(1) as executor:
-            executor.start(lambda name: history(make, name, 5, trials))
-            for name in names:
-                executor.submit(0, name)
-                _, outcome = executor.next()
-                assert outcome.failure is None, outcome.failure
-                assert outcome.value == history(make, name, 5, trials)
+        there = elsewhere(lambda: [history(make, name, 5, trials) for name in names])
+        assert there == [history(make, name, 5, trials) for name in names]
 
     @pytest.mark.parametrize("parallel", [1, 3])
     def test_stopped_and_resumed_equals_never_stopped(self, space: Space, parallel: int) -> None:

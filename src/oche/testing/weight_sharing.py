@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ import numpy as np
 
 from oche import seeds
 from oche.loop.contracts import Budget, Cost, Progress, WeightSharing
-from oche.loop.executors.processes import Processes
 from oche.loop.threads import limited_threads
 from oche.loop.workbench import load_state, save_state
 from oche.program import DNA, Space
+from oche.testing._elsewhere import elsewhere
 
 
 def same(a: Any, b: Any) -> bool:
@@ -153,13 +152,7 @@ class WeightSharingContract:
         """Equal states bit for bit at equal threads."""
         here = self._start()
         self._finish(here)
-
-        with Processes(1) as executor:
-            executor.start(_Elsewhere(self._elsewhere))
-            executor.submit(0, None)
-            _, outcome = executor.next()
-        assert outcome.failure is None, outcome.failure
-        assert same(here.state(), outcome.value)
+        assert same(here.state(), elsewhere(self._elsewhere))
 
     def _elsewhere(self) -> Any:
         algorithm = self._start()
@@ -190,17 +183,3 @@ class WeightSharingContract:
         assert torch.equal(before[0], torch.get_rng_state())
         assert before[1] == random.getstate()
         assert str(before[2]) == str(np.random.get_state())  # noqa: NPY002
-
-
-class _Elsewhere:
-    """Calls a function in a worker, with torch loaded first."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-
-    def prepare(self) -> None:
-        """Import torch before the number of threads is set."""
-        import torch  # noqa: F401
-
-    def __call__(self, message: None) -> Any:
-        return self._function()

@@ -197,7 +197,7 @@ def test_a_search_goes_on_from_every_checkpoint(restart):
     search, states = started(text), []
     while not search.advance(9).done:
         states.append(search.state())
-    for state in states[1::4]:
+    for state in states[1::6]:
         again = started(text)
         again.load(state)
         finished(again, 4)

@@ -197,7 +197,7 @@ def test_a_search_goes_on_from_every_checkpoint(restart):
     search, states = started(text), []
     while not search.advance(9).done:
         states.append(search.state())
-    for state in states[1::4]:
+    for state in states[1::6]:
         again = started(text)
         again.load(state)
         finished(again, 4)
@@ -275,6 +275,20 @@ def test_a_gradient_that_is_not_finite_is_named():
     net = supernet(Scalars, UniformPath())
     with pytest.raises(TrainingError, match="split of 'op': got a gradient of candidate 'identity' on batch 2"):
         similarity(net, SQUARES, "op", ("identity", "one"), (torch.full((1,), float("nan")), torch.ones(1)), 2)
+
+
+def test_one_candidate_whose_gradient_is_not_finite_is_named_and_no_other():
+    class Burst(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.u = nn.Parameter(torch.tensor(2.0))
+            self.op = oneof({"calm": nn.Identity, "burst": lambda: Op(lambda x: x / (x - 2))}, name="op")
+
+        def forward(self, x):
+            return self.op(self.u * x)
+
+    with pytest.raises(TrainingError, match="split of 'op': got a gradient of candidate 'burst' on batch 1"):
+        similarity(supernet(Burst, UniformPath()), SQUARES, "op", ("calm", "burst"), (torch.ones(1), torch.ones(1)), 1)
 
 
 def test_a_sketch_keeps_cosines():

@@ -142,6 +142,8 @@ class _Probe:
             # Outputs of different shapes, or an operation that cannot be batched: one by one, where a real mistake shows again.
             logger.debug("split of %r: candidates one by one (%s)", self.choice, error)
             return None
+        if not all(bool(torch.isfinite(gradient).all()) for gradient in found.values()):
+            return None  # 0 times infinity: one by one it shows whose gradient is not finite
         return [[found[name][i].detach() for name in self.shared] for i in range(len(self.labels))]
 
     @property

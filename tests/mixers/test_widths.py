@@ -185,6 +185,12 @@ def test_tunas_learns_from_scores_in_percent_less_their_mean():
         TunasPath(warmup=1.0)
 
 
+@pytest.mark.parametrize("widths", [[], [8, 4], [0, 4], [4, 4], [4, True], {"a": 4, "b": 2}])
+def test_widths_that_do_not_rise_are_refused_with_their_site(widths):
+    with pytest.raises(ArgumentError, match=r"width 'stem': got .*; allowed: whole numbers above 0"):
+        elastic_width(widths, name="stem")
+
+
 # -- pruning ----------------------------------------------------------------------------------------------------------------------
 
 

@@ -97,8 +97,10 @@ def test_impossible_splits_are_refused(wanted: dict[str, object], message: str):
 
 def test_overlapping_or_missing_splits_are_refused():
     x, y = np.zeros((6, 2)), [0, 1] * 3
-    with pytest.raises(DataError, match="overlap"):
+    with pytest.raises(DataError, match="share 1 positions and have 0 outside of the 6 items"):
         data.from_arrays(x, y, splits={"train": [0, 1], "valid": [1, 2], "test": [3]})
+    with pytest.raises(DataError, match="share 0 positions and have 2 outside"):
+        data.from_arrays(x, y, splits={"train": [0, 1], "valid": [-1, 2], "test": [6]})
     with pytest.raises(DataError, match="no items in split 'valid'"):
         data.from_arrays(x, y, splits={"train": [0, 1], "valid": [], "test": [3]})
     with pytest.raises(DataError, match="got splits"):

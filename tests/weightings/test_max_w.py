@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oche.errors import ArgumentError
+import oche
+from oche.errors import ArgumentError, UnknownNameError
 from oche.weightings import MaxW, Scalar, registry
 
 LOGITS = st.lists(st.floats(-4, 4), min_size=2, max_size=8)
@@ -101,5 +102,9 @@ def test_equal_candidates_pull_only_with_the_attached_maximum():
 
 def test_by_name_and_bad_settings():
     assert registry.get("max-w?detach=true&strength=0.5") == MaxW(detach=True, strength=0.5)
+    net = oche.supernet(oche.spaces.get("hypercuboid", steps=1, layers=2, in_channels=1), weighting="max-w?detach=true")
+    assert net.weighting == MaxW(detach=True)
+    with pytest.raises(UnknownNameError, match=r"'maxx'; allowed: 'max-w', 'scalar', 'smooth'; did you mean 'max-w'"):
+        oche.supernet(net.space, weighting="maxx")
     with pytest.raises(ArgumentError, match="strength: got 2"):
         MaxW(strength=2)

@@ -134,7 +134,8 @@ class TrainProtocol:
 
     def recipe(self) -> dict[str, Any]:
         """The fields that `oche.training.Recipe` has too, by its names: `oche.training.recipe(protocol.train.recipe())`."""
-        return {name: getattr(self, name) for name in RECIPE_FIELDS}
+        # Like the recipe's own JSON, no cutout is left out.
+        return {name: getattr(self, name) for name in RECIPE_FIELDS if name != "cutout" or self.cutout}
 
     def to_json(self) -> dict[str, Any]:
         """All fields but the name."""

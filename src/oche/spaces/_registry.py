@@ -33,7 +33,7 @@ registry.register("s3", "oche.spaces.darts.network:s3", "DARTS cells with none, 
 registry.register("s4", "oche.spaces.darts.network:s4", "DARTS cells with noise and separable convolution")
 registry.register("s5", "oche.spaces.darts.network:s5", "DARTS cells with the seven operations beside none")
 registry.register("darts-ssc", "oche.spaces.darts.network:darts_ssc", "DARTS cells whose convolutions all have two layers (sharpDARTS)")
-registry.register("sharpdarts", "oche.spaces.darts.network:sharpdarts", "cells of nine operations of 3x3 (sharpDARTS), 9.96e18 points")
+registry.register("sharpdarts", "oche.spaces.darts.network:sharpdarts", "cells of nine operations of 3x3 (sharpDARTS), 9.12e18 points")
 registry.register("sharperdarts", "oche.spaces.darts.network:sharperdarts", "cells of twelve operations (sharpDARTS)")
 
 registry.register("hypercuboid", "oche.spaces.hypercuboid._builder:space", "paths through a grid of widths and operations, 3,888 points")

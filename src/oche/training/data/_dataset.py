@@ -57,9 +57,7 @@ class DataSet:
             raise DataError(f"data set {self.name!r}: got {len(self.x)} inputs and {len(self.y)} labels; allowed: equally many")
         if set(self.splits) != set(SPLITS):
             raise DataError(f"data set {self.name!r}: got splits {sorted(self.splits)}; allowed: exactly {', '.join(SPLITS)}")
-        used = np.concatenate([self.splits[s] for s in SPLITS])
-        if len(np.unique(used)) != len(used) or (len(used) and not 0 <= used.min() <= used.max() < len(self.y)):
-            raise DataError(f"data set {self.name!r}: got splits that overlap or point outside; allowed: each item in at most one split")
+        check_positions(self.name, self.splits, len(self.y))
         for split in SPLITS:
             if not len(self.splits[split]):
                 raise DataError(f"data set {self.name!r}: got no items in split {split!r}; allowed: at least one")
@@ -208,6 +206,21 @@ def fixed_splits(y: NDArray[np.int64], sizes: Mapping[str, int | float], pool: I
     positions = np.arange(len(y)) if pool is None else pool
     parts = cut(y[positions], sizes_of(len(positions), sizes), FIXED_SEED, balanced=True)
     return {name: positions[part] for name, part in parts.items()}
+
+
+def check_positions(name: str, splits: Mapping[str, Indices], n: int) -> None:
+    """Refuse splits that share items of a data set, or have positions outside of its n items.
+
+    Raises:
+        DataError: they do; the message says how many.
+    """
+    used = np.concatenate([np.asarray(positions, dtype=np.int64) for positions in splits.values()])
+    shared, outside = len(used) - len(np.unique(used)), int(((used < 0) | (used >= n)).sum())
+    if shared or outside:
+        raise DataError(
+            f"data set {name!r}: got splits that share {shared} positions and have {outside} outside of the {n} items; allowed: each item "
+            "in at most one split, once"
+        )
 
 
 def fixed_order(y: NDArray[np.int64], positions: Indices) -> Indices:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from oche.errors import DataError
-from oche.training.data._dataset import DataSet, fixed_order, fixed_splits, moments
+from oche.training.data._dataset import DataSet, check_positions, fixed_order, fixed_splits, moments
 
 #: Shares of train, valid and test where the user says nothing.
 DEFAULT_SPLIT = {"train": 0.4, "valid": 0.4, "test": 0.2}
@@ -50,7 +50,7 @@ def from_arrays(
     if len(names) != len(classes):
         raise DataError(f"data set {name!r}: got {len(names)} class names for {len(classes)} classes; allowed: one each")
     codes = codes.astype(np.int64)
-    parts = _splits(codes, splits or DEFAULT_SPLIT)
+    parts = _splits(name, codes, splits or DEFAULT_SPLIT)
     mean, std = moments(inputs, parts["train"])
     return DataSet(name, inputs, codes, parts, names, mean, std)
 
@@ -151,9 +151,10 @@ def _item(item: Any) -> NDArray[Any]:
     return array.transpose(2, 0, 1) if picture and array.ndim == 3 else array
 
 
-def _splits(y: NDArray[np.int64], wanted: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
+def _splits(data_set: str, y: NDArray[np.int64], wanted: Mapping[str, Any]) -> dict[str, NDArray[np.int64]]:
     if all(isinstance(value, (int, float)) for value in wanted.values()):
         return fixed_splits(y, wanted)
+    check_positions(data_set, wanted, len(y))
     return {name: fixed_order(y, np.asarray(value, dtype=np.int64)) for name, value in wanted.items()}
 
 

@@ -212,11 +212,11 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
             killed, _ = attempt(broken, words, None, f"{strike}:{rng.randint(1, 2)}")
         else:
             # Not quite to the end, so that it does not end before its last kill.
-            aim = 0.85 * (len(told) - rng.random()) / kills
+            aim = 0.75 * (len(told) - rng.random()) / kills
             wanted = max(0.02 * seconds, (aim - told[-1] / total) * seconds) + lead
             kind = "others" if others and number % 8 == 1 else "again"
             start, slower = times[kind][0], times[kind][1] / seconds
-            killed, _ = attempt(broken, [*words, *more[kind]], start + slower * wanted * rng.uniform(0.5, 1.5))
+            killed, _ = attempt(broken, [*words, *more[kind]], start + slower * wanted * rng.uniform(0.4, 1.3))
         if not killed:
             # It was quicker than thought and has ended: what it left must be right; then a new run takes the kills.
             if everything(broken) != everything(whole):

@@ -165,7 +165,9 @@ def novelty_searches(rounds: int, quick: bool) -> None:
     space = environment("curling").space
     print(f"\nasks and tells of novelty search per processor second, {genes} genes, {batch} mutants, 15 neighbors (generations a second)")
     for dimension in (2, 10, 50):
-        for size in (1_000, 10_000) if quick else (1_000, 10_000, 50_000):
+        sizes = (1_000, 10_000) if quick else (1_000, 10_000, 50_000)
+        costs: dict[str, list[float]] = {"ours": [], "pyribs": []}
+        for size in sizes:
             steps = 2 if size > 10_000 else 4 if quick else 10
             rng = np.random.default_rng(0)
             genomes, places = rng.standard_normal((size, genes)), rng.standard_normal((size, dimension))
@@ -195,11 +197,15 @@ def novelty_searches(rounds: int, quick: bool) -> None:
             for _ in range(rounds):
                 rates["ours"].append(rate(steps, repeat, steps, our_step))
                 rates["pyribs"].append(rate(steps, repeat, steps, their_step))
+            for side, values in rates.items():
+                costs[side].append(1000 / statistics.median(values))
             ratios = [a / b for a, b in zip(rates["ours"], rates["pyribs"], strict=True)]
             line = "; ".join(f"{k} {spread(v)}" for k, v in rates.items())
             added = (len(archive) - size) / (rounds * steps)
             line += f"; pyribs added {added:.1f} each; ours over pyribs {spread(ratios, 2)}"
             print(f"  d={dimension}, {size:,} in the archive: {line}", flush=True)
+        grown = "; ".join(f"{side} {' -> '.join(f'{c:.1f}' for c in values)}" for side, values in costs.items())
+        print(f"    growth, ms a generation at {' -> '.join(f'{size:,}' for size in sizes)}: {grown}")
 
 
 def novelties(rounds: int, quick: bool) -> None:

@@ -186,11 +186,11 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
         words: Words after `oche`, without store and output.
         kills: How often one run is killed.
         seed: Of the moments.
-        others: Words of every fourth attempt more, for example another executor.
+        others: Words of every eighth attempt more, for example another executor.
         strike: Event at which every third attempt kills itself, instead of at a random moment.
 
     Returns:
-        `kills`, `told`: how far the runs were after each kill, `equal`, `different`: what is not equal.
+        `kills`, `told`: how far the runs were after each kill of the last one, `equal`, `different`: what is not equal.
     """
     whole, broken = folder / "unbroken", folder / "broken"
     whole.mkdir()
@@ -203,26 +203,28 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
     times = {name: _timed(folder / name, [*words, *extra]) for name, extra in more.items()}
     seconds, total = times["again"][1], progress(whole)
     rng = random.Random(seed)
-    told, number, lead = [0], 0, 0.0
-    while len(told) <= kills:
+    told, number, lead, earlier = [0], 0, 0.0, 0
+    while earlier + len(told) <= kills:
         number += 1
         if number > 3 * kills + 5:
-            raise RuntimeError(f"{len(told) - 1} of {kills} kills in {number} attempts")
+            raise RuntimeError(f"{earlier + len(told) - 1} of {kills} kills in {number} attempts")
         if strike and number % 3 == 0:
             killed, _ = attempt(broken, words, None, f"{strike}:{rng.randint(1, 2)}")
         else:
             # Not quite to the end, so that it does not end before its last kill.
-            aim = 0.85 * (len(told) - rng.random()) / kills
+            aim = 0.75 * (len(told) - rng.random()) / kills
             wanted = max(0.02 * seconds, (aim - told[-1] / total) * seconds) + lead
-            kind = "others" if others and number % 4 == 1 else "again"
+            kind = "others" if others and number % 8 == 1 else "again"
             start, slower = times[kind][0], times[kind][1] / seconds
-            killed, _ = attempt(broken, [*words, *more[kind]], start + slower * wanted * rng.uniform(0.5, 1.5))
+            killed, _ = attempt(broken, [*words, *more[kind]], start + slower * wanted * rng.uniform(0.4, 1.3))
         if not killed:
             # It was quicker than thought and has ended: what it left must be right; then a new run takes the kills.
             if everything(broken) != everything(whole):
                 break
             broken = folder / f"broken{number}"
             broken.mkdir()
+            # Who strikes at events cannot know how many there will be: there, kills count over all runs.
+            earlier += len(told) - 1 if strike else 0
             told, lead = [0], 0.0
             continue
         told.append(progress(broken))
@@ -232,7 +234,7 @@ def compare(folder: Path, words: Sequence[str], kills: int, seed: int = 0, other
     expected, left = everything(whole), everything(broken)
     different = sorted(key for key in {*expected, *left} if expected.get(key) != left.get(key))
     same = all(everything(folder / name) == expected for name in more)
-    return {"kills": len(told) - 1, "told": told[1:], "of": total, "seconds": round(seconds, 2), "equal": not different and same,
+    return {"kills": earlier + len(told) - 1, "told": told[1:], "of": total, "seconds": round(seconds, 2), "equal": not different and same,
             "different": different, "runs": len([k for k in expected if ", seed " in k])}  # fmt: skip
 
 
@@ -253,7 +255,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="An empty folder; a temporary one by default.")
-    parser.add_argument("--others", default="", help="Words that every fourth attempt has more.")
+    parser.add_argument("--others", default="", help="Words that every eighth attempt has more.")
     parser.add_argument("--strike", default="", help="Event of a run at which every third attempt kills itself.")
     parser.add_argument("words", nargs="+", help="Words after 'oche', behind '--'.")
     given = parser.parse_args()

@@ -215,7 +215,10 @@ def films(study: Mapping[str, Any]) -> dict[str, Any]:
         Markup('<details open><summary>{}</summary>{}<p class="muted">{}</p></details>').format(p["name"], _image(p, shape), p["caption"])
         for p in study["pictures"]
     ]
-    return {"name": study["name"], "verdict": "", "pictures": [Markup('<div class="films">{}</div>').format(join(shown))], "wide": True}
+    key = "Blue cells were reached, gold ones with a reward; gray discs are reward zones; the white bar below is the budget spent."
+    caption = key if any(p["kind"] == "archive film" for p in study["pictures"]) else ""
+    pictures = [Markup('<div class="films">{}</div>').format(join(shown))]
+    return {"name": study["name"], "verdict": "", "pictures": pictures, "caption": caption, "wide": True}
 
 
 def _image(picture: Mapping[str, Any], shape: str) -> Markup:

@@ -71,3 +71,18 @@ def test_half_precision_is_taken():
 def test_a_shape_that_does_not_fit_is_refused(size: tuple[int, ...]):
     with pytest.raises(ArgumentError, match="input_size"):
         count(nn.Linear(3, 2), size)
+
+
+def test_layers_that_the_processor_fuses_are_counted():
+    class First(nn.Module):
+        def __init__(self, layer: nn.Module) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x)[0]
+
+    # Four gates of 6 from 8 inputs and 6 states, at 5 places.
+    assert count(First(nn.LSTM(8, 6, batch_first=True)), (5, 8)).macs == 5 * 4 * 6 * (8 + 6)
+    # Queries, keys, values and the way out; two products of 5 x 5 x 8; two linear layers of 16.
+    assert count(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (5, 8)).macs == 5 * 4 * 8 * 8 + 2 * 5 * 5 * 8 + 5 * 2 * 8 * 16

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from oche import ranks, schemes, weightings
 from oche.algorithms.guards._guard import Watched, guards_of
-from oche.algorithms.one_shot_cost import cost_term, expected, measured
+from oche.algorithms.one_shot_cost import CostObjective
 from oche.algorithms.one_shot_pairs import check_pair
-from oche.algorithms.one_shot_picks import SOURCES, Points
+from oche.algorithms.one_shot_picks import Points, check_picks, likely
 from oche.algorithms.one_shot_plan import Plan, Schedule
 from oche.algorithms.one_shot_scores import Scorer
 from oche.algorithms.one_shot_smoothing import perturbed
@@ -39,9 +39,6 @@ from oche.seeds import building, derive, generator, torch_generator
 from oche.supernets.drawn import Drawn, Moment
 from oche.supernets.mixer import Mixer
 from oche.supernets.network import Functional, Supernet
-
-#: How the result is picked.
-PICKS = ("derive", "score")
 
 
 class OneShot:
@@ -75,14 +72,7 @@ class OneShot:
         points: str = "random",
         n_recalibrated: int = 0,
     ) -> None:
-        if pick not in PICKS:
-            raise ArgumentError(f"pick: got {pick!r}; allowed: {', '.join(repr(p) for p in PICKS)}")
-        if pick == "derive" and not mixer.learns_arch:
-            raise ArgumentError(f"pick: got 'derive' with {type(mixer).__name__}, which trains no logits; allowed: 'score'")
-        if points not in SOURCES:
-            raise ArgumentError(f"points: got {points!r}; allowed: {', '.join(repr(s) for s in SOURCES)}")
-        if points in ("policy", "top") and not mixer.learns_arch:
-            raise ArgumentError(f"points: got {points!r} with {type(mixer).__name__}, which trains no logits; allowed: 'random', 'evolve'")
+        check_picks(mixer, pick, points)
         check_pair(mixer, scheme, weighting)
         for what, value, low in (("n_candidates", n_candidates, 1), ("n_scored", n_scored, 1), ("n_recalibrated", n_recalibrated, 0)):
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
@@ -150,13 +140,7 @@ class OneShot:
         #: Weights of a network that was trained before, for mixers that learn from one.
         self.teacher: dict[str, Tensor] = {}
         self._guards = guards_of(self.plan.guards)
-        self._cost_term = cost_term(self.plan.cost)
-        if self._cost_term is not None and (not self.mixer.learns_arch or self.mixer.objective == "reward"):
-            raise ArgumentError(
-                f"cost: got {self._cost_term.kind!r} with {type(self.mixer).__name__}; allowed: mixers whose logits learn from a loss"
-            )
-        self._costs: dict[str, Any] = {}
-        self._expected: float | None = None
+        self._cost = CostObjective(self.plan.cost, space, self.mixer)
         self.training.keep_gradients = any(guard.needs_gradients for guard in self._guards)
         self._passes = 0.0
         self._update = 0
@@ -263,7 +247,7 @@ class OneShot:
             "in_hand": [dict(entry) for entry in self._in_hand],
             "metrics": dict(self._metrics),
             "ended": self._ended,
-            "costs": dict(self._costs),
+            "costs": dict(self._cost.table),
             "guards": [guard.state() for guard in self._guards],
             "teacher": {name: tensor.detach().clone() for name, tensor in self.teacher.items()},
             "watch": self.watch.state(),
@@ -282,8 +266,8 @@ class OneShot:
         self._ended = bool(state["ended"])
         self.watch.load(state["watch"])
         self.teacher = dict(state["teacher"])
-        self._costs = dict(state["costs"])
-        self._expected = self._metrics.get("expected_cost")
+        self._cost.table = dict(state["costs"])
+        self._cost.expected = self._metrics.get("expected_cost")
         for guard, saved in zip(self._guards, state["guards"], strict=True):
             guard.load(saved)
 
@@ -332,8 +316,8 @@ class OneShot:
         self._metrics = {"train_loss": record.train_loss, "lr": lr}
         if valid_loss is not None:
             self._metrics["valid_loss"] = valid_loss
-        if self._expected is not None:
-            self._metrics["expected_cost"] = self._expected
+        if self._cost.expected is not None:
+            self._metrics["expected_cost"] = self._cost.expected
         for guard in self._guards:
             self._metrics.update(guard.metrics())
         self._ended = self._ended or (ranks.first(stop) if self._guards else stop)
@@ -460,18 +444,7 @@ class OneShot:
         self._passes += n * self.mixer.arch_passes
         self._arch_drawn = self.net.drawn
         objective = objectives[0] if n == 1 else torch.stack(objectives).mean()
-        return objective if self._cost_term is None else self._with_cost(objective, batch)
-
-    def _with_cost(self, objective: Tensor, batch: Any) -> Tensor:
-        """The objective and the expected cost of the policy, whose table is measured once and kept in the state."""
-        assert self._cost_term is not None
-        if not self._costs:
-            self._costs = measured(self.space, self._cost_term.kind, tuple(batch[0].shape[1:]))
-            first = float(expected(self._costs, self.net.policy).detach())
-            self._costs["target"] = first if self._cost_term.target is None else self._cost_term.target
-        cost = expected(self._costs, self.net.policy)
-        self._expected = float(cost.detach())
-        return self._cost_term.term(objective, cost, self._costs["target"])
+        return objective if self._cost.term is None else self._cost.added(objective, self.net.policy, tuple(batch[0].shape[1:]))
 
     def _evaluated(self, model: Functional, batch: Any) -> Any:
         """The score of a batch in evaluation mode."""
@@ -522,13 +495,7 @@ class OneShot:
         """The derived point, then the most probable ones among points drawn from the policy."""
         kept = [point for guard in self._guards if (point := guard.point()) is not None]
         first = kept[0] if kept else self.net.derive()
-        others: dict[DNA, float] = {}
-        rng = generator(self.seed, "proposals", self.training.step)
-        for _ in range(16 * n if n > 1 else 0):
-            dna = self.net.policy.sample(rng)
-            if dna != first and dna not in others:
-                others[dna] = float(self.net.policy.log_prob(dna).detach())
-        return [first, *sorted(others, key=lambda dna: -others[dna])[: n - 1]]
+        return [first, *likely(self.net.policy, first, n - 1, generator(self.seed, "proposals", self.training.step))]
 
     def _info(self, dna: DNA) -> dict[str, Any]:
         info: dict[str, Any] = {"log_prob": float(self.net.policy.log_prob(dna).detach())}

@@ -26,6 +26,7 @@ from oche.errors import ArgumentError
 from oche.loop.registry import parse
 from oche.program import Space
 from oche.program.spec import Decision, Pick
+from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy
 
 #: What is counted: multiply-adds and weights of a child, or milliseconds of its forward pass on this machine.
@@ -75,6 +76,40 @@ def cost_term(given: Any) -> CostTerm | None:
         return CostTerm(kind, **settings)
     except TypeError as error:
         raise ArgumentError(f"cost: got {given!r}; allowed: settings form, weight, target, alpha, beta") from error
+
+
+class CostObjective:
+    """The term of one search; without one, its objective stays as it is.
+
+    Args:
+        given: The term, its text, or None.
+        space: A space of networks.
+        mixer: What the logits learn by.
+
+    Raises:
+        ArgumentError: the logits do not learn from a loss.
+    """
+
+    def __init__(self, given: Any, space: Space, mixer: Mixer) -> None:
+        self.term = cost_term(given)
+        if self.term is not None and (not mixer.learns_arch or mixer.objective == "reward"):
+            raise ArgumentError(f"cost: got {self.term.kind!r} with {type(mixer).__name__}; allowed: mixers whose logits learn from a loss")
+        self.space = space
+        #: What was measured, once, and the target.
+        self.table: dict[str, Any] = {}
+        #: Expected cost at the last step.
+        self.expected: float | None = None
+
+    def added(self, objective: Tensor, policy: Policy, shape: Sequence[int]) -> Tensor:
+        """The objective and the expected cost of the policy for inputs of a shape."""
+        assert self.term is not None
+        if not self.table:
+            self.table = measured(self.space, self.term.kind, shape)
+            first = float(expected(self.table, policy).detach())
+            self.table["target"] = first if self.term.target is None else self.term.target
+        cost = expected(self.table, policy)
+        self.expected = float(cost.detach())
+        return self.term.term(objective, cost, self.table["target"])
 
 
 def measured(space: Space, kind: str, shape: Sequence[int]) -> dict[str, Any]:

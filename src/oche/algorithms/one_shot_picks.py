@@ -19,14 +19,44 @@ import numpy as np
 
 from oche.algorithms.evolution import Evolution
 from oche.algorithms.operators import Mutate, Random, Top, Uniform
+from oche.errors import ArgumentError
 from oche.loop.contracts import Feedback
 from oche.program import DNA, Space
 from oche.seeds import generator
 from oche.supernets.longest_path import PathRule
+from oche.supernets.mixer import Mixer
 from oche.supernets.policy import Policy
 
+#: How the result is picked.
+PICKS = ("derive", "score")
 #: Where scored points come from.
 SOURCES = ("random", "policy", "top", "evolve")
+
+
+def check_picks(mixer: Mixer, pick: str, points: str) -> None:
+    """Refuse words that are not known, and those that need logits where none are trained.
+
+    Raises:
+        ArgumentError: says which, and what would do.
+    """
+    if pick not in PICKS:
+        raise ArgumentError(f"pick: got {pick!r}; allowed: {', '.join(repr(p) for p in PICKS)}")
+    if pick == "derive" and not mixer.learns_arch:
+        raise ArgumentError(f"pick: got 'derive' with {type(mixer).__name__}, which trains no logits; allowed: 'score'")
+    if points not in SOURCES:
+        raise ArgumentError(f"points: got {points!r}; allowed: {', '.join(repr(s) for s in SOURCES)}")
+    if points in ("policy", "top") and not mixer.learns_arch:
+        raise ArgumentError(f"points: got {points!r} with {type(mixer).__name__}, which trains no logits; allowed: 'random', 'evolve'")
+
+
+def likely(policy: Policy, first: DNA, n: int, rng: np.random.Generator) -> list[DNA]:
+    """The `n` most probable points beside `first` among 16 (n + 1) that are drawn from the policy."""
+    found: dict[DNA, float] = {}
+    for _ in range(16 * (n + 1) if n > 0 else 0):
+        dna = policy.sample(rng)
+        if dna != first and dna not in found:
+            found[dna] = float(policy.log_prob(dna).detach())
+    return sorted(found, key=lambda dna: -found[dna])[:n]
 
 
 class Points:

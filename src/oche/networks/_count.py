@@ -71,11 +71,15 @@ def count(module: nn.Module, input_size: Sequence[int], count: str = "macs") -> 
     if count not in COUNTS:
         raise unknown("count", str(count), COUNTS)
     params = sum(p.numel() for p in module.parameters())
-    if not _is_small(module, size, params):
+    if _is_small(module, size, params):
         try:
-            return Counts(params, _macs(_meta_copy(module), torch.empty(1, *size, device="meta"), count))
-        except Exception:  # the meta device refuses values (`item`, plain tensors on the CPU): then a copy really runs
+            return Counts(params, _macs(copy.deepcopy(module).cpu(), torch.zeros(1, *size), count, strict=True))
+        except Exception:  # an operation that may hold products of its own, or a shape that does not fit: the meta device tells
             pass
+    try:
+        return Counts(params, _macs(_meta_copy(module), torch.empty(1, *size, device="meta"), count))
+    except Exception:  # the meta device refuses values (`item`, plain tensors on the CPU): then a copy really runs
+        pass
     try:
         return Counts(params, _macs(copy.deepcopy(module).cpu(), torch.zeros(1, *size), count))
     except RuntimeError as error:
@@ -99,11 +103,11 @@ def _meta_copy(module: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _macs(module: nn.Module, x: Tensor, count: str) -> int:
+def _macs(module: nn.Module, x: Tensor, count: str, strict: bool = False) -> int:
     # In evaluation mode batch normalization takes a batch of one, whatever its size.
     module.eval()
     dtype = next((p.dtype for p in module.parameters()), x.dtype)
-    counter = _Counting()
+    counter = _Counting(strict)
     extra = [0]
     if count != "macs":
         _count_elements(module, _per_element[count], extra)
@@ -113,11 +117,71 @@ def _macs(module: nn.Module, x: Tensor, count: str) -> int:
     return counter.operations // 2 + extra[0]
 
 
-class _Counting(TorchDispatchMode):
-    """Adds up the operations of convolutions and matrix products, by torch's own formulas."""
+_PLAIN = frozenset(
+    [
+        "native_batch_norm",
+        "_native_batch_norm_legit",
+        "_native_batch_norm_legit_no_training",
+        "relu",
+        "relu_",
+        "hardtanh",
+        "hardtanh_",
+        "hardswish",
+        "hardswish_",
+        "sigmoid",
+        "tanh",
+        "silu",
+        "gelu",
+        "sin",
+        "add",
+        "add_",
+        "sub",
+        "mul",
+        "mul_",
+        "div",
+        "cat",
+        "stack",
+        "max_pool2d_with_indices",
+        "avg_pool2d",
+        "_adaptive_avg_pool2d",
+        "mean",
+        "sum",
+        "view",
+        "_unsafe_view",
+        "t",
+        "transpose",
+        "permute",
+        "clone",
+        "slice",
+        "select",
+        "expand",
+        "unsqueeze",
+        "squeeze",
+        "detach",
+        "alias",
+        "zeros_like",
+        "new_zeros",
+        "zeros",
+        "empty",
+        "empty_like",
+        "_to_copy",
+        "constant_pad_nd",
+        "split",
+        "index",
+    ]
+)
 
-    def __init__(self) -> None:
+
+class _Counting(TorchDispatchMode):
+    """Adds up the operations of convolutions and matrix products, by torch's own formulas.
+
+    Args:
+        strict: Refuse operations that are not known to hold no products: the CPU fuses attention and recurrent layers into one.
+    """
+
+    def __init__(self, strict: bool) -> None:
         super().__init__()
+        self.strict = strict
         self.operations = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -128,6 +192,8 @@ class _Counting(TorchDispatchMode):
                 parts = func.decompose(*args, **given)  # into others, if it is made of others
             if parts is not NotImplemented:
                 return parts
+            if self.strict and func.overloadpacket.__name__ not in _PLAIN:
+                raise RuntimeError(f"{func} may hold products")
         output = func(*args, **given)
         if formula is not None:
             self.operations += int(formula(*args, **given, out_val=output))

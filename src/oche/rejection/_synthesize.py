@@ -92,11 +92,7 @@ def synthesize(
     import oche
 
     asked = as_queries(queries)
-    chosen = as_allocation(allocation)
-    if not isinstance(chosen, Allocation):
-        raise ArgumentError(f"allocation: got {type(chosen).__name__}; allowed: a name such as 'prop2diff?k=32', or an Allocation")
-    if cap is not None:
-        chosen = chosen.capped(cap)
+    chosen = _allocation(allocation, cap)
     opened = as_store(store) if store is not None else Store.memory()
     assert opened is not None
     task = Samples(asked, as_sampler(sampler), as_grader(grader), dedup)
@@ -121,6 +117,13 @@ def synthesize(
         if isinstance(grader, str) and hasattr(task.grader, "close"):
             task.grader.close()
     return done
+
+
+def _allocation(given: Any, cap: int | None) -> Allocation:
+    chosen = as_allocation(given)
+    if not isinstance(chosen, Allocation):
+        raise ArgumentError(f"allocation: got {type(chosen).__name__}; allowed: a name such as 'prop2diff?k=32', or an Allocation")
+    return chosen if cap is None else chosen.capped(cap)
 
 
 def _run_vanilla(done: Synthesis, run: Callable[[int], Synthesis]) -> None:

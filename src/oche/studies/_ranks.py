@@ -56,14 +56,9 @@ def rank_study(
     from oche import judge
     from oche.tasks import Tabular
 
-    if len(values) < 2 or len({str(v) for v in values}) < len(values):
-        raise ArgumentError(f"rank study of {vary}: got values {list(values)}; allowed: two or more different ones")
     job = Job(program, task, None, arguments or {})
     tabular = isinstance(job.task, Tabular)
-    if tabular and vary == "seed":
-        raise ArgumentError("rank study of seed: got a tabular task, the same at every seed; allowed: vary='budget', or a classification")
-    if vary == "seed" and not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
-        raise ArgumentError(f"rank study of seed: got values {list(values)}; allowed: whole numbers")
+    _check(vary, values, tabular)
     key = _SETTINGS.get(vary, vary)
     # All conditions are made before any is trained, so that a wrong word costs nothing.
     made = {f"{vary} {v}": (conditioned(job.space, job.task, {} if vary == "seed" else {key: v}), v) for v in values}
@@ -98,6 +93,15 @@ def rank_study(
         settings={"space": job.space.name, "n": n, "seed": seed, "alpha": alpha, "vary": vary, "values": list(values)},
         warnings=tuple(notes),
     )
+
+
+def _check(vary: str, values: Sequence[Any], tabular: bool) -> None:
+    if len(values) < 2 or len({str(v) for v in values}) < len(values):
+        raise ArgumentError(f"rank study of {vary}: got values {list(values)}; allowed: two or more different ones")
+    if tabular and vary == "seed":
+        raise ArgumentError("rank study of seed: got a tabular task, the same at every seed; allowed: vary='budget', or a classification")
+    if vary == "seed" and not all(isinstance(v, int) and not isinstance(v, bool) for v in values):
+        raise ArgumentError(f"rank study of seed: got values {list(values)}; allowed: whole numbers")
 
 
 def _why(tabular: bool) -> str:

@@ -16,7 +16,7 @@ from oche.files import canonical_json, digest
 #: Fields that a `Recipe` of `oche.training` has too.
 RECIPE_FIELDS = (
     "epochs", "batch_size", "lr", "lr_min", "momentum", "nesterov", "weight_decay", "label_smoothing", "augment", "crop_padding",
-    "grad_clip", "warmup_epochs",
+    "cutout", "grad_clip", "warmup_epochs",
 )  # fmt: skip
 
 SCHEDULES = ("cosine", "cosine-restarts", "linear", "constant")

@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = attach(
         "Saved": "oche.training._saved:Saved",
         "Work": "oche.training._work:Work",
         "augment": "oche.training._augment:augment",
+        "cutout": "oche.training._cutout:cutout",
         "auto_augment": "oche.training._auto_augment:auto_augment",
         "batches": "oche.training._batches:batches",
         "cosine_power": "oche.training._cosine_power:cosine_power",

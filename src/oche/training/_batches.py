@@ -16,6 +16,7 @@ from torch import Tensor
 from oche import seeds
 from oche.errors import ArgumentError
 from oche.training._augment import augment, crop_draws, resized_crops
+from oche.training._cutout import cutout
 from oche.training._recipe import Recipe
 from oche.training.data import DataSet
 
@@ -61,8 +62,10 @@ def batches(
         ArgumentError: the recipe augments and there is no seed, or a batch cannot be shared out equally.
     """
     parts = recipe.augmentations if recipe is not None else ()
-    if recipe is not None and parts and seed is None:
-        raise ArgumentError(f"batches: got augment={recipe.augment!r} without a seed; allowed: an integer seed")
+    side = recipe.cutout if recipe is not None else 0
+    if recipe is not None and (parts or side) and seed is None:
+        what = f"augment={recipe.augment!r}" if parts else f"cutout={side}"
+        raise ArgumentError(f"batches: got {what} without a seed; allowed: an integer seed")
     if seed is not None and batch_size % part[1]:
         raise ArgumentError(f"batch_size: got {batch_size} on {part[1]} ranks; allowed: a multiple of {part[1]}")
     positions = torch.from_numpy(data.indices(split).copy())
@@ -76,7 +79,10 @@ def batches(
         if parts and recipe is not None and seed is not None:
             stream = seeds.torch_generator(seed, "augment", epoch, share.number)
             x = augment(x, parts, stream, recipe.crop_padding, (share.start, share.whole))
-        yield normalize(x, data), y
+        x = normalize(x, data)
+        if side and seed is not None:
+            x = cutout(x, side, seeds.torch_generator(seed, "cutout", epoch, share.number), (share.start, share.whole))
+        yield x, y
 
 
 def n_batches(data: DataSet, split: str, batch_size: int, world: int = 1) -> int:

@@ -24,7 +24,7 @@ SCHEDULES = ("cosine", "linear")
 PRECISIONS = ("float32", "bf16")
 
 # Fields that recipes of older records do not have, with what they stood for.
-_LATER: dict[str, Any] = {"power": 1.0, "schedule": "cosine", "channels_last": False, "precision": "float32"}
+_LATER: dict[str, Any] = {"cutout": 0, "power": 1.0, "schedule": "cosine", "channels_last": False, "precision": "float32"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Recipe:
         label_smoothing: Share of the target that is spread over all classes, in [0, 1).
         augment: `none`, or some of `crop`, `resized-crop`, `flip`, `jitter`, `autoaugment` joined by `+`; see `oche.training.augment`.
         crop_padding: Pixels of zero around the image before a random crop of the old size.
+        cutout: Side of the square that is blanked in every image, in pixels, see `oche.training.cutout`; 0 for none.
         grad_clip: Largest norm of the gradient, None for no limit.
         warmup_epochs: Epochs of linear rise of the rate.
         power: Of the fall of the rate, see `CosinePowerAnnealing`; 1 is half a cosine.
@@ -64,6 +65,7 @@ class Recipe:
     label_smoothing: float = 0.0
     augment: str = "none"
     crop_padding: int = 4
+    cutout: int = 0
     grad_clip: float | None = None
     warmup_epochs: int = 0
     power: float = 1.0
@@ -83,6 +85,9 @@ class Recipe:
         self._check(0 <= self.label_smoothing < 1, "label_smoothing", "0 to below 1")
         self._check(all(a in AUGMENTATIONS for a in self.augmentations), "augment", f"none, or {' and '.join(AUGMENTATIONS)} joined by '+'")
         self._check(self.crop_padding >= 1 or "crop" not in self.augmentations, "crop_padding", "a whole number from 1")
+        self._check(
+            isinstance(self.cutout, int) and not isinstance(self.cutout, bool) and self.cutout >= 0, "cutout", "a whole number from 0"
+        )
         self._check(self.grad_clip is None or 0 < self.grad_clip < math.inf, "grad_clip", "None or a number above 0")
         self._check(0 <= self.warmup_epochs < self.epochs, "warmup_epochs", f"0 to {self.epochs - 1}, fewer than the {self.epochs} epochs")
         self._check(not {"crop", "resized-crop"} <= set(self.augmentations), "augment", "one of crop and resized-crop")

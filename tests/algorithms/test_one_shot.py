@@ -373,7 +373,8 @@ def test_the_proposal_says_what_it_rests_on():
     first, second = search.propose(2)
     assert first.dna == search.net.derive()
     assert second.dna != first.dna
-    assert set(first.info) == {"log_prob", "entropy", "logits_entropy", "notes", "shared_score", "supernet_score", "curves", "in_hand", "cost"}
+    said = {"log_prob", "entropy", "logits_entropy", "notes", "shared_score", "supernet_score", "curves", "in_hand", "cost"}
+    assert set(first.info) == said
     assert first.info["cost"] == {"passes": pytest.approx(2 * 3 / 3)}
     with search.net.fixed(first.dna), torch.no_grad():
         right = sum(int((search.net(x).argmax(1) == y).sum()) for x, y in search.scorer.batches)

@@ -168,6 +168,8 @@ _PLAIN = frozenset(
         "constant_pad_nd",
         "split",
         "index",
+        "as_strided",
+        "as_strided_",
     ]
 )
 

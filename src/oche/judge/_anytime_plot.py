@@ -32,7 +32,7 @@ def anytime_plot(found: Anytime, colors: Mapping[str, int], *, median: bool = Fa
     drawn = [(c, *_series(c, median)) for c in found.curves if c.ticks]
     x = Scale(0.0, max([c.ticks[-1] for c, *_ in drawn], default=1.0) or 1.0)
     y = Scale.over(_domain(found, drawn, x.high), 0.12)
-    parts = frame(Axis(x, numbers.unit_name(found.axis)), Axis(y, f"{found.metric} {found.unit}".strip()))
+    parts = frame(Axis(x, numbers.unit_name(found.axis).partition(",")[0]), Axis(y, f"{found.metric} {found.unit}".strip()))
     for curve, middle, low, high in drawn:
         color = f"s{colors[curve.algorithm]}" if curve.algorithm in colors else "sr"
         kind = "random search" if curve.role == "random_search" else "search"

@@ -89,8 +89,9 @@ def _steps(points: Sequence[Sequence[float]], x: Scale, y: Scale) -> str:
 
 
 def _cost_unit(records: Sequence[Record], name: str) -> str:
-    """Unit of the costs, if their ends agree with one of the recorded search costs."""
-    for unit in COST_UNITS:
-        if all(math.isclose(r.curves[name][-1][0], r.cost.get("search", {}).get(unit, math.nan), rel_tol=0.02) for r in records):
-            return unit_name(unit)
+    """Unit of the costs, if their ends agree with one of the recorded costs of the search or of the final training."""
+    for phase in ("search", "final"):
+        for unit in COST_UNITS:
+            if all(math.isclose(r.curves[name][-1][0], r.cost.get(phase, {}).get(unit, math.nan), rel_tol=0.02) for r in records):
+                return unit_name(unit)
     return "cost"

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,17 +16,15 @@ from typer.testing import CliRunner
 import oche
 from oche.cli._app import build
 from oche.errors import ArgumentError, OcheError
+from oche.store import Store
+from tests.studies.killable import SMALL, grid, hashes
 
 TABLE = "tabular?table=nasbench201&dataset=cifar10&search=valid,12&report=test,12"
-SMALL = {"supernets": ["single-cell"], "operations": ["no-skip"], "recipes": {"a": {"lr": 0.1}, "b": {"lr": 0.02}}}
+SCRIPT = Path(__file__).parent / "killable.py"
 
 
 def invoke(*words):
     return CliRunner().invoke(build(), ["study", *words])
-
-
-def hashes(study):
-    return [r.content_hash() for r in study.records]
 
 
 def test_a_study_of_operation_sets_goes_on_from_its_store(tmp_path):
@@ -100,15 +104,17 @@ def test_the_suite_s_supernets_are_those_of_its_paper():
     assert weights(beside) > weights(plain)  # halving skips have weights
 
 
-@pytest.mark.slow
-def test_a_grid_is_equal_on_workers_and_goes_on_from_its_store(tmp_path):
-    def grid(**more):
-        task = oche.tasks.classification("digits[:40]", "digits?epochs=1")
-        return oche.studies.darts_bench(task, ["darts"], runs=2, budget=oche.Budget(passes=3), name="g", progress=False, **SMALL, **more)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A whole grid in this process, and where it is stored."""
+    store = tmp_path_factory.mktemp("grid") / "runs.db"
+    return grid(store=store), store
 
-    store = {"store": tmp_path / "runs.db"}
-    one, again, spread = grid(**store), grid(**store), grid(executor="processes", workers=2)
-    assert hashes(one) == hashes(again) == hashes(spread)
+
+@pytest.mark.slow
+def test_a_grid_goes_on_from_its_store_and_shows_what_each_factor_is_worth(unbroken, tmp_path):
+    one, store = unbroken
+    assert hashes(one) == hashes(grid(store=store))
     assert list(one.values) == [f"single-cell / no-skip / {r} / {m}" for r in "ab" for m in ("darts", "random")]
     assert [r.kind for r in one.records] == ["search", "search", "random", "random"] * 2
     # The same searches under both recipes.
@@ -117,3 +123,20 @@ def test_a_grid_is_equal_on_workers_and_goes_on_from_its_store(tmp_path):
     assert not any("skip" in str(r.decisions) for r in one.records)
     text = one.save(tmp_path / "report.html").read_text()
     assert "What each factor is worth" in text
+
+
+@pytest.mark.slow
+def test_a_grid_that_is_killed_in_every_executor_ends_in_the_same_records(unbroken, tmp_path):
+    """One store: killed at its first training, killed again on two workers, finished by two Ray workers."""
+    stages = [("serial", 1, "told:1", -signal.SIGKILL), ("processes", 2, "told:2", -signal.SIGKILL)]
+    stages.append(("ray" if importlib.util.find_spec("ray") else "processes", 2, "none:1", 0))
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_DEDUP_LOGS": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    rows = []
+    for executor, workers, event, code in stages:
+        words = [sys.executable, str(SCRIPT), str(tmp_path / "runs.db"), executor, str(workers), event]
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=600)
+        assert done.returncode == code, done.stderr[-2000:]
+        with Store(tmp_path / "runs.db") as store:
+            rows.append(len(store.records()))
+    assert rows[0] < rows[1] < rows[2]  # each start went on where the one before was killed
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == hashes(unbroken[0])

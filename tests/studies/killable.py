@@ -44,16 +44,7 @@ def arm(text: str) -> None:
     Run.notify = notified  # type: ignore[method-assign]
 
 
-def one_local_ray() -> None:
-    """Start Ray once for all parts of the grid."""
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=100 * 1024 * 1024)
-
-
 if __name__ == "__main__":
     store, executor, workers, event = sys.argv[1:]
     arm(event)
-    if executor == "ray":
-        one_local_ray()
     print(json.dumps(hashes(grid(store=store, executor=executor, workers=int(workers)))))

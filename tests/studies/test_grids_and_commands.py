@@ -127,8 +127,8 @@ def test_a_grid_goes_on_from_its_store_and_shows_what_each_factor_is_worth(unbro
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_grid_that_is_killed_alone_and_with_workers_ends_in_the_same_records(unbroken, tmp_path):
-    """One store: killed at its first training, killed again on two workers, finished by two others."""
-    stages = [("serial", 1, "told:1", -signal.SIGKILL), ("processes", 2, "told:2", -signal.SIGKILL)]
+    """One store: killed at its first training, again on two workers when a run ended (its rows are on the disk), and finished."""
+    stages = [("serial", 1, "told:1", -signal.SIGKILL), ("processes", 2, "ended:1", -signal.SIGKILL)]
     stages.append(("processes", 2, "none:1", 0))
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     rows = []

@@ -73,6 +73,6 @@ def weighted(*terms: tuple[float, Gradients]) -> list[Tensor | None]:
     for factor, gradients in terms:
         for i, gradient in enumerate(gradients):
             if gradient is not None:
-                part, so_far = factor * gradient, total[i]
+                part, so_far = gradient if factor == 1 else factor * gradient, total[i]
                 total[i] = part if so_far is None else so_far + part
     return total

@@ -16,6 +16,7 @@ Source: Xue et al. 2022 (RARTS), from its description in words; the place of `la
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from oche.errors import ArgumentError
 from oche.schemes._slopes import Gradients, slopes, weighted
 from oche.schemes.base import Scheme, SchemeState, StepRecord, move_arch, thawed
 from oche.schemes.problem import BilevelProblem, Group
-from oche.schemes.rules import Rule, set_lr, update
+from oche.schemes.rules import Rule, scaled, set_lr, update
 
 #: Where the arch gradient is taken: after both weight updates, or from the very passes that gave the weight gradients.
 ALPHA_GRADS = ("fused", "fresh")
@@ -91,12 +92,12 @@ class RARTS(Scheme):
         asked, step = "both" if moves and self.joint else "weights", state.step + 1
         apart = _difference(w, y)
         train = slopes(state.train_split(train_batch), w, arch, asked, step)
-        self._move_weights(state, weighted((self.lam, train.weights)), [self.beta * d for d in apart])
+        self._move_weights(state, weighted((self.lam, train.weights)), scaled(apart, self.beta))
         valid = slopes(state.valid_split(valid_batch), y, arch, asked, step)
         seen = apart if self.update == "jacobi" else _difference(w, y)
-        pull = [-self.beta * d for d in seen]
+        pull = thawed(state, scaled(seen, -self.beta))
         what = f"gradient of the second weights at step {step}"
-        update(state.valid_optimizer, y, thawed(state, valid.weights), state.weight_clip, what, thawed(state, pull))
+        update(state.valid_optimizer, y, thawed(state, valid.weights), state.weight_clip, what, pull)
         passes = 2.0
         if moves and self.joint:
             move_arch(state, weighted((self.lam, train.arch), (1.0, valid.arch)))
@@ -104,8 +105,7 @@ class RARTS(Scheme):
             gradients, _, more = self.arch_gradient(state, train_batch, valid_batch)
             move_arch(state, gradients)
             passes += more
-        distance = float(torch.stack([d.pow(2).sum() for d in apart]).sum())
-        norm = float(torch.stack([t.detach().pow(2).sum() for t in w]).sum())
+        distance, norm = _squared(apart), _squared(w)
         state.step += 1
         return StepRecord(
             state.step,
@@ -129,10 +129,16 @@ class RARTS(Scheme):
         with torch.no_grad():
             valid = state.problem.valid_loss(state.valid_group.frozen, state.arch_group.frozen, valid_batch)
             train = state.problem.train_loss(state.weight_group.frozen, state.arch_group.frozen, train_batch)
-            distance = sum(float(d.pow(2).sum()) for d in _difference(state.weight_group, state.valid_group))
+            distance = _squared(_difference(state.weight_group, state.valid_group))
         return float(valid) + self.lam * float(train) + self.beta / 2 * distance
 
 
 @torch.no_grad()
 def _difference(first: Group, second: Group) -> list[Tensor]:
-    return [a - b for a, b in zip(first, second, strict=True)]
+    return list(torch._foreach_sub(list(first), list(second)))
+
+
+@torch.no_grad()
+def _squared(tensors: Iterable[Tensor]) -> float:
+    """Squared 2-norm of all of them as one vector."""
+    return float(torch.stack(torch._foreach_norm(list(tensors))).pow(2).sum())

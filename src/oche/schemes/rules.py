@@ -102,8 +102,8 @@ def update(
     if not torch.isfinite(norm):
         raise TrainingError(f"{what}: got a norm of {float(norm)}; allowed: finite gradients; lower the learning rate")
     if clip is not None:
-        scale = torch.clamp(clip / (norm + 1e-6), max=1.0)  # the same rule and constant as torch.nn.utils.clip_grad_norm_
-        gradients = [None if gradient is None else gradient * scale for gradient in gradients]
+        # The same rule and constant as torch.nn.utils.clip_grad_norm_.
+        gradients = scaled(gradients, torch.clamp(clip / (norm + 1e-6), max=1.0))
     if pull is not None:
         gradients = [
             extra if gradient is None else gradient if extra is None else gradient + extra
@@ -113,3 +113,10 @@ def update(
         tensor.grad = gradient
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def scaled(tensors: Sequence[Tensor | None], factor: float | Tensor) -> list[Tensor | None]:
+    """`factor` times each tensor, in one call for all of them; None stays None."""
+    products = iter(torch._foreach_mul(present, factor) if (present := [t for t in tensors if t is not None]) else ())
+    return [None if tensor is None else next(products) for tensor in tensors]

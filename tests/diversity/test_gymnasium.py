@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -106,7 +107,7 @@ def test_one_of_gymnasiums_own_is_searched_from_the_command_line(tmp_path: Path)
     assert studies["behavior_space"]["trained"] and studies["behavior_space"]["pictures"]
 
 
-def test_two_of_gymnasiums_own_have_pictures_that_change_with_the_episode_and_a_missing_library_is_named() -> None:
+def test_two_of_gymnasiums_own_have_pictures_that_change_with_the_episode() -> None:
     spec = importlib.util.spec_from_file_location("gymnasium_tasks", EXAMPLES / "gymnasium_tasks.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -120,18 +121,28 @@ def test_two_of_gymnasiums_own_have_pictures_that_change_with_the_episode_and_a_
         budget = oche.Budget(trials=50)
         found = oche.search(task.space, "stax?population=10&chunk=20&epochs=1", task, budget=budget, progress=False).records[0]
         assert found.settings["autoencoder"]["trainings"] and found.metrics["coverage"] > 0
+
+
+def test_without_its_drawing_library_an_environment_says_so_or_is_drawn_by_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "pygame"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pygame", None)
     plain = GymTask("Pendulum-v1", steps=3, frames=1)
-    if importlib.util.find_spec("pygame") is None:
-        with pytest.raises(ArgumentError, match=r"pygame is not installed.*or give draw="):
-            plain.rollout(np.zeros(plain.length))
-    else:
-        assert plain.rollout(np.zeros(plain.length)).frames.any()
+    with pytest.raises(ArgumentError, match=r"pygame is not installed.*or give draw="):
+        plain.rollout(np.zeros(plain.length))
+
+    def upright(env):
+        return np.full((64, 64, 3), 200 if np.cos(env.state[0]) > 0 else 10, np.uint8)
+
+    drawn = GymTask("Pendulum-v1", steps=3, frames=1, draw=upright)
+    assert set(drawn.rollout(np.zeros(drawn.length)).frames.ravel().tolist()) <= {10, 200}
+    assert drawn.describe()["draw"] == "upright"
 
 
 def test_a_file_without_a_task_is_refused(tmp_path: Path) -> None:
-    done = run_oche("diversity", "stax", "--env", f"{EXAMPLES / 'gymnasium_tasks.py'}:UP", cwd=tmp_path)
+    done = run_oche("diversity", "stax", "--env", f"{EXAMPLES / 'gymnasium_tasks.py'}:GRID", cwd=tmp_path)
     assert done.returncode == 2
-    assert "which is ndarray; allowed: a task such as oche.diversity.GymTask" in done.stderr
+    assert "which is Grid; allowed: a task such as oche.diversity.GymTask" in done.stderr
 
 
 def PolicyLength(inputs: int, outputs: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -17,6 +18,8 @@ from oche.errors import ArgumentError, MissingExtraError, SpaceError
 
 
 def _gymnasium() -> Any:
+    # What draws most of its environments greets on the standard output, where `--json` belongs.
+    os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     try:
         import gymnasium
     except ImportError:

@@ -102,17 +102,8 @@ def search(
     make = _checked_factory(algorithm)
     shares_weights = hasattr(constrained(make(), job.constraint), "advance")
     job.prior = as_prior(prior)
-    if shares_weights and not hasattr(job.task, "problem"):
-        raise ArgumentError(
-            f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
-        )
-    if shares_weights and job.flow.name != "joint" and not getattr(job.flow, "shares_weights", False):
-        raise ArgumentError(
-            f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
-            "allowed: algorithms that propose points; use flow 'joint' or 'few-shot'"
-        )
-    if shares_weights and job.flow.name != "joint":
-        job.flow.search(make)  # what does not go together stops here
+    if shares_weights:
+        _check_shared(job, algorithm, make)
     policy = as_policy(early_stopping)
     if policy is not None:
         _check_stoppable(job, shares_weights, policy)
@@ -130,20 +121,11 @@ def search(
         # What is kept is kept whole; otherwise the work of a pass is counted when it is asked for.
         kept = price if opened is not None else None
         for seed in _seed_list(seeds):
-            settings = job.identity(algorithm_text(algorithm), "search")
-            if policy is not None:
-                settings["early_stopping"] = repr(policy)
-            if ranks.launched() > 1:
-                # Equal bit for bit only at an equal number of ranks.
-                settings["ranks"] = ranks.launched()
+            settings = _identity(job, algorithm, policy)
             plan = Plan(seed, budget, settings, name, in_flight, order, threads)
             record = recorder(job, algorithm, plan, policy=early_stopping, price=kept)
             if shares_weights:
-                log = plan.open(WeightSharingRun.kind, opened)
-                folder = opened.checkpoint_dir(plan.id) if opened is not None else None
-                tree = job.flow.search(make) if getattr(job.flow, "parted", False) else None
-                kind = WeightSharingRun if tree is None else partial(TreeRun, tree=tree)
-                runs.append(kind(job.space, plan, log, folder, make_record=record))
+                runs.append(_weight_sharing_run(job, make, plan, opened, record))
             else:
                 algorithm_now = job.help(job.flow.search(make))
                 bundles = {"workers": workers, "pool": pool.workers}
@@ -216,6 +198,15 @@ def baseline(
     return Runs([run], job.space, job.task, "random", Budget(trials=n))
 
 
+def _weight_sharing_run(job: Job, make: Any, plan: Plan, store: BaseStore | None, record: Any) -> WeightSharingRun | TreeRun:
+    """One run of an algorithm that trains a supernet, or of a tree of them where the flow parts the space."""
+    log = plan.open(WeightSharingRun.kind, store)
+    folder = store.checkpoint_dir(plan.id) if store is not None else None
+    if getattr(job.flow, "parted", False):
+        return TreeRun(job.space, plan, log, folder, make_record=record, tree=job.flow.search(make))
+    return WeightSharingRun(job.space, plan, log, folder, make_record=record)
+
+
 def _ask_tell_run(job: Job, algorithm: Any, plan: Plan, store: BaseStore | None, bundles: dict[str, Any], **kwargs: Any) -> AskTellRun:
     """One run of an ask-and-tell algorithm, by the kind of task: of raw samples, of evaluations side by side, or one by one."""
     log = plan.open(AskTellRun.kind, store)
@@ -256,6 +247,33 @@ class _Informed:
             check_reports(self.job.task, f"algorithm {name!r}")
             made.limit_fidelity(getattr(self.job.task, "max_fidelity", None))
         return made
+
+
+def _check_shared(job: Job, algorithm: Any, make: Any) -> None:
+    """Refuse what an algorithm that trains one network for all candidates cannot do."""
+    if not hasattr(job.task, "problem"):
+        raise ArgumentError(
+            f"algorithm {algorithm_text(algorithm)!r}: got task {job.task.name!r}, without losses; allowed: tasks that train networks"
+        )
+    if job.flow.name == "joint":
+        return
+    if not getattr(job.flow, "shares_weights", False):
+        raise ArgumentError(
+            f"flow {job.flow.name!r}: got algorithm {algorithm_text(algorithm)!r}, which trains all candidates at once; "
+            "allowed: algorithms that propose points; use flow 'joint' or 'few-shot'"
+        )
+    job.flow.search(make)  # what does not go together stops here
+
+
+def _identity(job: Job, algorithm: Any, policy: Any) -> dict[str, Any]:
+    """What makes two searches the same, together with their seed."""
+    settings = job.identity(algorithm_text(algorithm), "search")
+    if policy is not None:
+        settings["early_stopping"] = repr(policy)
+    if ranks.launched() > 1:
+        # Equal bit for bit only at an equal number of ranks.
+        settings["ranks"] = ranks.launched()
+    return settings
 
 
 def _check_stoppable(job: Job, shares_weights: bool, policy: Any) -> None:

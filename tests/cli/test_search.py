@@ -175,6 +175,7 @@ def test_quiet_prints_the_result_and_no_tables(oche):
         (("net.py:Net", *FAST, "--seeds", "0"), "--seeds: got '0'"),
         (("net.py:Net", *FAST, "--equal", "seconds"), "did you mean 'cpu_seconds'"),
         (("net.py:Net", *FAST, "-a", "darts", "--mixer", "softmax"), "--mixer: got it with algorithm 'darts'"),
+        (("net.py:Net", *FAST, "-a", "random", "--scheme", "rarts"), "--scheme: got it with algorithm 'random', which trains no supernet"),
         (("net.py:Net", *FAST, "--mixer", "soft-max-2"), "did you mean 'softmax'"),
         (("net.py:Net", *FAST, "--executor", "proceses"), "did you mean 'processes'"),
         (("net.py:Net", *FAST, "--executor", "processes?worker=2"), "did you mean 'workers'"),

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+import oche
 from oche import flows
-from oche.errors import ArgumentError, SpaceError, UnknownNameError
+from oche.errors import ArgumentError, OcheError, SpaceError, UnknownNameError
 from oche.flows._matching import Score, similarity, survivors
 from oche.loop import Problem
 from oche.loop.workbench import as_factory
@@ -153,3 +154,31 @@ def test_batches_can_be_shared_out_between_workers(shards):
 
     one = total(range(8)) / 8
     assert np.abs(sum(total(range(shard, 8, shards)) for shard in range(shards)) / 8 - one).max() < 1e-12
+
+
+def test_what_does_not_fit_the_space_is_refused_before_anything_is_trained():
+    space = oche.spaces.get("nasbench201", channels=4, cells=1)
+    for settings, message in (
+        ({"splits": "1:9"}, "split 1: got 9 groups, .* allowed: at most 5 groups"),
+        ({"splits": "1:2,2:6"}, "split 2: got 6 groups"),
+        ({"splits": "1:2", "choose": "edge9"}, "choice: got 'edge9'"),
+        ({"splits": "1:2", "select": "oracle", "benchmark": "foo:cifar10:200"}, "table: got 'foo'"),
+    ):
+        with pytest.raises(OcheError, match=message):
+            flows.FewShot(**settings).check(space)
+
+
+def test_a_chain_of_choices_is_split_at_random_but_not_by_gradients():
+    task = oche.tasks.classification("digits[:100]", recipe={"epochs": 1, "batch_size": 32}, device="cpu")
+    space = oche.spaces.get("hypercuboid", in_channels=1)
+    with pytest.raises(ArgumentError, match=r"criterion: got 'gm'.*also needs what was decided before it"):
+        flows.FewShot("1:2").search(lambda: oche.algorithms.get("rsps", epochs=1)).setup(space, task.problem(0), 0)
+    search = flows.FewShot("1:2", criterion="random", final_epochs=1).search(lambda: oche.algorithms.get("rsps", epochs=1))
+    search.setup(space, task.problem(0), 0)
+    while not search.advance(50).done:
+        pass
+    first, second = search.tree["root"]["groups"]
+    choice = search.tree["root"]["choice"]
+    labels = space.points[list(space.keys).index(choice)].labels
+    assert sorted(first + second) == sorted(labels) and abs(len(first) - len(second)) <= 1
+    assert space.decisions(search.propose(1)[0].dna)[choice] in labels

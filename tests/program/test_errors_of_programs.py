@@ -6,6 +6,7 @@ import pytest
 
 import oche
 from oche.errors import (
+    ArgumentError,
     DNAError,
     FeedbackError,
     MissingFeedback,
@@ -196,3 +197,18 @@ def test_algorithms_on_infinite_spaces_say_what_they_need():
     space = Space({"lr": oche.floatv(0, 1)})
     with pytest.raises(SpaceError, match=r"'sweep'|infinite"):
         next(iter(oche.sample(space, "random?measure=space", n=1)))
+
+
+def test_arguments_that_a_program_does_not_take_or_must_have_are_named():
+    def plain(depth, width=8):
+        return {"op": oche.oneof(["a", "b"]), "depth": depth, "width": width}
+
+    assert oche.Space(plain, depth=2).size == 2
+    with pytest.raises(UnknownNameError, match=r"got 'widht'; allowed: 'depth', 'width'; did you mean 'width'"):
+        oche.Space(plain, depth=2, widht=4)
+    with pytest.raises(ArgumentError, match=r"plain': got no value for 'depth'"):
+        oche.Space(plain)
+    for text in ("size?channels=4", "nasbench201?foo=1", "hypercuboid?foo=1", "preresnet?layers=stem"):
+        with pytest.raises(UnknownNameError, match=r"allowed: .*'classes'"):
+            oche.spaces.get(text)
+    assert oche.Space(lambda **named: [oche.oneof(list(named.values()))], a=1, b=2).size == 2

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import oche
 from oche import networks, spaces
 from oche.errors import ArgumentError, DataError, UnknownNameError
-from oche.mixers import Softmax, UniformPath
+from oche.mixers import ChannelScores, Interpolation, Softmax, UniformPath
 from oche.spaces.size import Size, from_text, size_macs, size_params, to_text
 from oche.spaces.size._table import index_of, read, widths_of
 from oche.supernets.shortcuts import WidthShortcut
@@ -120,6 +120,27 @@ def test_a_skip_between_mixed_widths_weighs_the_probability_that_they_agree():
     assert torch.allclose(seen["out"], agree * seen["x"] + (1 - agree) * seen["projected"], atol=1e-6)
     net(torch.randn(2, 3, 4, 4)).square().sum().backward()
     assert all(float(row.grad.abs().sum()) > 0 for row in net.arch())
+
+
+@pytest.mark.parametrize("project", [True, False])
+@pytest.mark.parametrize("allowed", [{"c3": ["8", "16"]}, {"c2": ["8"]}, {"c2": ["16"], "c3": ["16"]}, {"c2": ["8", "16"], "c4": ["64"]}])
+def test_layers_of_unlike_widths_mix_and_hold_every_member(allowed, project):
+    space = spaces.get("size", divide=8, in_channels=1, project=project).restrict(allowed)
+    x = torch.randn(3, 1, 16, 16)
+    for mixer in (Softmax(), Interpolation(), ChannelScores(), UniformPath()):
+        net = oche.supernet(space, mixer)
+        assert net(x).shape == (3, 10)
+    net = oche.supernet(space, Softmax())
+    for seed in range(3):
+        dna = space.sample(seed)
+        with net.fixed(dna):
+            assert torch.allclose(net(x), net.child(dna)(x), atol=1e-5)
+        for key, label in space.decisions(dna).items():
+            if key in net.policy.rows:
+                row = torch.full((len(net.policy.rows[key].labels),), -1e4)
+                row[net.policy.rows[key].labels.index(label)] = 0
+                net.named_arch()[key].data.copy_(row)
+        assert torch.allclose(net(x), net.child(dna)(x), atol=1e-5)
 
 
 def test_wrong_widths_are_named():

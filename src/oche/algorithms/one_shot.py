@@ -157,6 +157,8 @@ class OneShot:
         """Which data each group of the search saw, and where its scores are taken."""
         arch, select = self._splits
         second = f", {arch} (second copy)" if self.scheme.copies == 2 else ""
+        if second and arch == select:  # a problem that does not part its validation data
+            select += ", on which the second copy was trained"
         both = f"train and {arch}" if self.scheme.arch_descends_train else arch
         return {"weights": f"train{second}", "arch": both if self.mixer.learns_arch else "none", "scores": select}
 

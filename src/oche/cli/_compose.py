@@ -103,6 +103,11 @@ def algorithm(text: str | None, **parts: str | None) -> str:
     text = text or ("one-shot" if given else "regularized-evolution")
     if "mixer" in given and canonical(parse(text)[0]) != "oneshot":
         raise ArgumentError(f"--mixer: got it with algorithm {text!r}; allowed: with 'one-shot', which is any mixer with any scheme")
+    if given and not hasattr(oche.algorithms.get(text), "advance"):
+        raise ArgumentError(
+            f"--{next(iter(given))}: got it with algorithm {text!r}, which trains no supernet; "
+            "allowed: algorithms that do, such as 'darts', 'pc-darts', 'rarts' and 'one-shot'"
+        )
     for noun, value in given.items():
         {"mixer": oche.mixers, "scheme": oche.schemes, "weighting": oche.weightings}[noun].registry.get(value)
     for noun in given:

@@ -14,8 +14,8 @@ AlgorithmText = Annotated[
     str | None, typer.Option("--algorithm", "-a", help="Name and settings, e.g. 'pc-darts?k=4' ('oche list algorithms').")
 ]
 MixerText = Annotated[str | None, typer.Option("--mixer", help="Mixer of 'one-shot', e.g. 'partial-channels?k=4'.")]
-WeightingText = Annotated[str | None, typer.Option("--weighting", help="Weighting of 'one-shot', e.g. scalar.")]
-SchemeText = Annotated[str | None, typer.Option("--scheme", help="Scheme of 'one-shot', e.g. 'second-order'.")]
+WeightingText = Annotated[str | None, typer.Option("--weighting", help="Weighting, of any algorithm with a supernet, e.g. max-w.")]
+SchemeText = Annotated[str | None, typer.Option("--scheme", help="Scheme, of any algorithm with a supernet, e.g. 'rarts'.")]
 FlowText = Annotated[str | None, typer.Option("--flow", help="How decisions are divided, e.g. 'factorized?outer=^op' ('oche list flows').")]
 TaskText = Annotated[str | None, typer.Option("--task", help="Name and settings, e.g. 'classification?data=digits' ('oche list tasks').")]
 DataText = Annotated[str | None, typer.Option("--data", help="Data set of a classification task, e.g. digits or 'cifar10[:5000]'.")]

@@ -130,6 +130,8 @@ def command(
     space, source = load_space(sized(program, channels=channels, cells=cells))
     chosen = compose.algorithm(algorithm, mixer=mixer, scheme=scheme, weighting=weighting)
     divided = flows.get(flow)
+    if hasattr(divided, "check"):
+        divided.check(space)
     as_policy(early_stopping)  # a wrong name or setting stops here
     made = compose.task(task, data, recipe, search_recipe, final, device, objectives)
     plan = Plan(

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from oche.errors import ArgumentError, unknown
+from oche.program import Space
 
 CRITERIA = ("gm", "random", "exhaustive")
 RESTARTS = ("none", "final", "all")
@@ -187,9 +188,41 @@ class FewShot:
         return before + self.leaves(candidates) * final_epochs
 
     @property
+    def reads_gradients(self) -> bool:
+        """Whether gradients of single candidates say what is split, or how."""
+        return self.criterion == "gm" or (self.choose == "gm" and not callable(self.criterion))
+
+    @property
     def parted(self) -> bool:
         """Whether a weight-sharing search is done in parts, see `oche.loop.TreeRun`; without splits it is the plain one."""
         return bool(self.splits)
+
+    def check(self, space: Space) -> None:
+        """Refuse what does not fit a space, before anything is spent.
+
+        Raises:
+            UnknownNameError: a choice, or the table of the benchmark, does not exist.
+            ArgumentError: no choice has as many candidates as there are groups, or the benchmark is not of this space.
+        """
+        sizes = {point.key: point.n for point in space.points if point.labels and point.group < 0}
+        for level, (_, groups) in enumerate(self.splits):
+            needed = 2 if groups == ALL or self.criterion == "exhaustive" else int(groups)
+            allowed = sizes
+            if isinstance(self.choose, list):
+                if self.choose[level] not in space.keys:
+                    raise unknown("choice", self.choose[level], space.keys)
+                allowed = {key: n for key, n in sizes.items() if key == self.choose[level]}
+            most = max(allowed.values(), default=0)
+            if most < needed:
+                where = "a choice of this space" if allowed is sizes else repr(self.choose[level])
+                raise ArgumentError(
+                    f"flow few-shot, split {level + 1}: got {groups} groups, and no choice that can be split; "
+                    f"allowed: at most {most} groups, the candidates of {where}"
+                )
+        if self.benchmark is not None:
+            from oche.flows._few_shot_leaves import Oracle
+
+            Oracle(self.benchmark, space)
 
     def search(self, make: Callable[[], Any]) -> Any:
         """An algorithm over the whole space: of the kind that `make` gives."""

@@ -24,7 +24,7 @@ RATED = 16
 
 @torch.no_grad()
 def scored(inner: OneShot, problem: Problem, dna: DNA, seed: int, recalibrated: int = 0) -> tuple[float, float]:
-    """Mean score of a point with a node's weights on all validation data, and the passes that it took.
+    """Mean score of a point with a node's weights on all data that is kept for scores, and the passes that it took.
 
     Args:
         inner: Search of the node.
@@ -33,18 +33,18 @@ def scored(inner: OneShot, problem: Problem, dna: DNA, seed: int, recalibrated: 
         seed: Of the whole tree.
         recalibrated: Training batches from which batch-norm statistics are computed anew.
     """
-    net, total, count = inner.net, 0.0, 0
+    net, total, count, read = inner.net, 0.0, 0, 0
     training = net.training
     net.eval()
     with building(derive(inner.seed, "select")), net.fixed(dna):
         if recalibrated:
             stream = Stream(problem, "train", derive(inner.seed, "recalibration"))
             net.recalibrate([stream.at(i) for i in range(recalibrated)])
-        for batch in problem.batches("valid", derive(seed, "select"), 0):
+        for batch in problem.batches(inner.scorer.split, derive(seed, "select"), 0):
             added, n = problem.score(net, batch)
-            total, count = total + float(added), count + int(n)
+            total, count, read = total + float(added), count + int(n), read + 1
     net.train(training)
-    return total / count, (problem.n_batches["valid"] + recalibrated) / 3
+    return total / count, (read + recalibrated) / 3
 
 
 def rating(inner: OneShot, problem: Problem, seed: int, path: str) -> tuple[float, float]:

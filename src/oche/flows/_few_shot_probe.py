@@ -49,14 +49,9 @@ class Probe:
         self._taught: tuple[int, Any] = (-1, None)
 
     @property
-    def reads(self) -> bool:
-        """Whether gradients are read."""
-        return self.flow.criterion == "gm" or (self.flow.choose == "gm" and not callable(self.flow.criterion))
-
-    @property
     def passes(self) -> int:
         """Passes so far."""
-        return sum(len(s.labels) * len(s.matrices) for s in (*self.alive, *self.out)) if self.reads else 0
+        return sum(len(s.labels) * len(s.matrices) for s in (*self.alive, *self.out)) if self.flow.reads_gradients else 0
 
     def _choices(self) -> list[Score]:
         """Choices of the node that can be split, in the order of the space.
@@ -69,7 +64,9 @@ class Probe:
             row = net.policy.rows.get(key)
             if row is None or row.kind != "one" or (key in self.node.split and not flow.resplit):
                 continue
-            labels = tuple(row.labels[i] for i in row.allowed)
+            # A row of a chain has a candidate for each state before it; what is split are its decisions.
+            decisions = row.labels if row.link is None else row.link.decisions
+            labels = tuple(dict.fromkeys(decisions[i] for i in row.allowed))
             apart = groups == ALL or flow.criterion == "exhaustive"
             if len(labels) >= 2 and (apart or len(labels) >= int(groups)):
                 found.append(Score(key, labels, len(labels) if apart else int(groups)))
@@ -83,7 +80,7 @@ class Probe:
 
     def step(self) -> tuple[int, bool]:
         """One batch for one choice: the passes that it took, and whether the probe is over."""
-        if not self.alive or not (self.reads or callable(self.flow.criterion)):
+        if not self.alive or not (self.flow.reads_gradients or callable(self.flow.criterion)):
             return 0, True
         if callable(self.flow.criterion):
             score = next(s for s in self.alive if not s.matrices)

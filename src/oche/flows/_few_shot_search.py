@@ -53,10 +53,7 @@ class FewShotSearch:
         """Know the nodes without any data; see `TreeSharing.plan`."""
         self.space, self.seed, self.budget = space, seed, budget
         self.times = Timetable(self.flow, plan_of(self.make()), space, sizes.get("train", 0), budget)
-        if isinstance(self.flow.choose, list):
-            for key in self.flow.choose:
-                if key not in space.keys:
-                    raise unknown("choice", key, space.keys)
+        self.flow.check(space)
         self.nodes = SplitTree(self.flow, space, self.times)
         self.rungs = Rungs(self.times.rung)
 

@@ -16,6 +16,7 @@ from typing import Any
 from oche.algorithms.one_shot import OneShot
 from oche.algorithms.one_shot_streams import Meter, difference
 from oche.algorithms.staged import Staged
+from oche.errors import ArgumentError
 from oche.flows._few_shot import FewShot
 from oche.flows._few_shot_inherit import inherit
 from oche.flows._few_shot_leaves import RECALIBRATED, Oracle, rating, scored
@@ -46,6 +47,13 @@ class NodeSearch:
         self.space, self.problem, self.seed, self.budget = space, problem, seed, budget
         self.times = Timetable(self.flow, plan_of(self.make()), space, problem.n_batches.get("train", 0), budget)
         self.inner = self._made(self.node, self.level)
+        chained = next((key for key, row in self.one.net.policy.rows.items() if row.link is not None), None)
+        if chained is not None and self.flow.reads_gradients:
+            raise ArgumentError(
+                f"flow few-shot, criterion: got {self.flow.criterion!r}, choose {self.flow.choose!r} on space {space.name!r}, where a "
+                f"candidate of {chained!r} also needs what was decided before it; allowed there: criterion 'random' or 'exhaustive' with "
+                "choose 'random' or names, which read no gradients of single candidates"
+            )
         #: What the node found out: its split, or its pick. Empty until it is through.
         self.result: dict[str, Any] = {}
         self.phase = "train"

@@ -42,7 +42,7 @@ def shared_scores(
     found = [0.0] * len(points)
     for path, numbers in groups.items():
         inner = search.leaf(path) if hasattr(search, "leaf") else search
-        scorer = Scorer(inner.net, problem or search.problem, search.seed, n_scored, n_recalibrated)
+        scorer = Scorer(inner.net, problem or search.problem, search.seed, n_scored, n_recalibrated, inner.scorer.split)
         moment = inner.schedule.moment(inner.training.step, inner.cost)
         for number in numbers:
             known = space.decisions(points[number])

@@ -6,6 +6,7 @@ can be decoded into a program. Algorithms see the space and never the program.
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from oche.errors import DNAError, SpaceError, unknown
+from oche.errors import ArgumentError, DNAError, SpaceError, unknown
 from oche.files import digest
 from oche.program.counting import size_text
 from oche.program.decisions import read, write
@@ -58,6 +59,8 @@ class Space:
     Raises:
         SpaceError: choices contradict each other or hold themselves without end, there are more combinations than may be run, or
             the program is of neither style.
+        UnknownNameError: the program has no such argument.
+        ArgumentError: an argument without a default is missing.
 
     Source: Peng et al. 2020 (PyGlove), abstract search space; ranks, exact counts and discovery by running are ours.
 
@@ -83,6 +86,8 @@ class Space:
         self.arguments = arguments
         self.plain = plain
         self.name = _program_name(program)
+        if plain:
+            _check_arguments(program, self.name, arguments)
         self.root = self
         self.fixed: dict[str, Any] = {}
         self._open = False
@@ -410,6 +415,26 @@ class Space:
 def as_space(program: Any, **arguments: Any) -> Space:
     """`program` itself if it is a space, else its space."""
     return program if isinstance(program, Space) and not arguments else Space(program, **arguments)
+
+
+def _check_arguments(program: Any, name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that a program does not take, and calls without those that it must have."""
+    try:
+        parameters = inspect.signature(program).parameters.values()
+    except (TypeError, ValueError):  # some built-in types have no signature
+        return
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    names = [p.name for p in named]
+    if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+        for given in arguments:
+            if given not in names:
+                raise unknown(f"argument of program {name!r}", given, names)
+    missing = [p.name for p in named if p.default is p.empty and p.name not in arguments]
+    if missing:
+        raise ArgumentError(
+            f"program {name!r}: got no value for {', '.join(map(repr, missing))}; allowed: a call with every argument that has no default; "
+            f"give {missing[0]}=..."
+        )
 
 
 def _program_name(program: Any) -> str:

@@ -261,6 +261,11 @@ def _share(runtime: Runtime, block: Block) -> _Share:
     return _Share(block.largest, weights @ (torch.arange(block.largest, device=weights.device) < steps).to(weights.dtype))
 
 
+def running_size(runtime: Runtime, width: Width) -> int:
+    """Channels that a layer of this width gives at the present draw: all that are open in a mixture, and masked there."""
+    return sum(_share(runtime, block).size for block in width.blocks)
+
+
 def _multiplier(shares: Sequence[_Share], like: Tensor) -> Tensor:
     """What all channels of an axis are multiplied with, `(channels,)`."""
     parts = []

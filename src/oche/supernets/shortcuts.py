@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from oche.supernets.drawn import indices
+from oche.supernets.elastic import running_size
 from oche.supernets.relaxed import Runtime, extracted
 from oche.supernets.widths import Block, Width, equality
 
@@ -51,12 +52,14 @@ class WidthShortcut(nn.Module):
         """Features `(batch, out_channels, height, width)` of `(batch, in_channels, height, width)`."""
         if all(self.equal.sizes):
             return x
-        share = self._share()
         if self.project is None:
-            return self._sliced(x, share)
+            return _as_wide(x, self._size())  # in a mixture the sum that follows is masked by the layers that read it
+        share = self._share()
         if isinstance(share, float):
             return x if share else self.project(x)
-        return share * x + (1 - share) * self.project(x)
+        projected = self.project(x)
+        # Each is as wide as its widest candidate; channels that only one side has are in no pair of equal widths.
+        return share * _as_wide(x, projected.shape[1]) + (1 - share) * projected
 
     def _share(self) -> float | Tensor:
         """How much of the widths that are drawn agrees: 0 or 1 for one pair."""
@@ -73,20 +76,10 @@ class WidthShortcut(nn.Module):
         weights = gate.weights[active]
         return (weights * agree.to(weights)).sum() / weights.sum()
 
-    def _sliced(self, x: Tensor, share: float | Tensor) -> Tensor:
-        if self.runtime is not None and not isinstance(share, float):
-            return x  # as wide as the widest; the sum that follows is masked by the layers that read it
-        size = self._size()
-        if x.shape[1] >= size:
-            return x[:, :size]
-        return torch.cat([x, x.new_zeros(x.shape[0], size - x.shape[1], *x.shape[2:])], 1)
-
     def _size(self) -> int:
         if self.runtime is None or not isinstance(self.out_channels, Width):
             return int(self.out_channels)
-        whole = self.out_channels.table()
-        gate = self.runtime.current(whole.slot).gate(whole.slot)
-        return max(whole.sizes[i] for i in indices(gate, len(whole.sizes)))
+        return running_size(self.runtime, self.out_channels)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> WidthShortcut:
         decisions = extracted()
@@ -105,3 +98,10 @@ class WidthShortcut(nn.Module):
         if not made._modules:
             made.__dict__["project"] = None
         return made
+
+
+def _as_wide(x: Tensor, size: int) -> Tensor:
+    """The first `size` channels, and zeros for those that are not there."""
+    if x.shape[1] >= size:
+        return x[:, :size]
+    return torch.cat([x, x.new_zeros(x.shape[0], size - x.shape[1], *x.shape[2:])], 1)

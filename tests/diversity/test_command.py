@@ -26,7 +26,17 @@ def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
     assert again.returncode == 0
     found = json.loads(again.stdout)
     assert found["reports"]["coverage"]
-    assert found["pairs"][0]["against"] == "random"
+    assert found["pairs"][0]["rows"][0]["against"] == "random"
+    # The pairs stand in the saved report too.
+    studies = json.loads((tmp_path / "out" / "report.json").read_text())["studies"]
+    assert [s for s in studies if s["kind"] == "pairs"][0]["metric"] == "coverage"
+    assert "against the others: coverage" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_random_alone_needs_no_one_to_be_compared_with(tmp_path: Path) -> None:
+    done = run_oche("diversity", "random", "--env", "point", "--budget", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "random, seed 0: coverage" in done.stdout
 
 
 @pytest.mark.parametrize(

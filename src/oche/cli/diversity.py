@@ -24,7 +24,9 @@ def command(
     env: Annotated[str, typer.Option("--env", help="Name and settings, e.g. 'redundant-arm?frames=5', or file.py:task.")],
     budget: Annotated[str, typer.Option("--budget", help="Evaluations of each run, e.g. 30000 or trials=30000.")] = "5000",
     seeds: option.Seeds = "1",
-    against: Annotated[str, typer.Option("--against", help="Algorithms to compare with, at the same budget; '' for none.")] = "random",
+    against: Annotated[
+        str | None, typer.Option("--against", help="Algorithms to compare with, at the same budget; '' for none. Default: random.")
+    ] = None,
     out: option.Out = None,
     store: option.StoreText = None,
     executor: option.ExecutorText = "serial",
@@ -87,8 +89,10 @@ def _task(text: str) -> Any:
     return task
 
 
-def _texts(algorithm: str, against: str) -> list[str]:
+def _texts(algorithm: str, against: str | None) -> list[str]:
     """All algorithms, the judged one first, each once."""
+    if against is None:
+        return list(dict.fromkeys([algorithm, "random"]))
     others = [part.strip() for part in against.split(",") if part.strip()]
     found = list(dict.fromkeys([algorithm, *others]))
     if len(found) != len(others) + 1:
@@ -139,7 +143,8 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
     chosen, records = list(arms), [record for arm in arms.values() for record in arm]
     if out is not None:
         files["records"] = str(results.write_records(out, records))
-    studies = portrait_studies(portraits, records)
+    pairs = _pairs(arms) if all(r.status == "done" for r in records) else []
+    studies = [*pairs, *portrait_studies(portraits, records)]
     if out is not None and studies:
         write_text(out / BEHAVIOR, canonical_json(studies))
         files["pictures, for 'oche judge'"] = str(out / BEHAVIOR)
@@ -162,7 +167,7 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
             )
             continue
         try:
-            reports[metric] = judge(list(judged), studies=studies if metric == "coverage" else ())
+            reports[metric] = judge(list(judged), studies=studies if metric == "coverage" else [p for p in pairs if p["metric"] == metric])
         except JudgeError as error:
             said.append(f"{metric}: no verdict: {error}")
             continue
@@ -170,14 +175,13 @@ def _finish(output: Output, arms: dict[str, list[Any]], out: Path | None, portra
         if out is not None:
             save(reports[metric], out if metric == "coverage" else out / metric)
             files[f"report of {metric}"] = str((out if metric == "coverage" else out / metric) / "report.html")
-    pairs = [line for metric in _JUDGED for other in chosen[1:] if (line := _pair(metric, chosen[0], other, arms))]
     found = {
         "means": rows,
         "reports": {metric: report.to_json() for metric, report in reports.items()},
         "pairs": pairs,
         "files": files,
     }
-    text = "\n".join([*said, *(p["text"] for p in pairs), *(f"{what}: {path}" for what, path in files.items())])
+    text = "\n".join([*said, *(line for p in pairs for line in _pair_lines(p)), *(f"{what}: {path}" for what, path in files.items())])
     output.result(found, text, said[0] if said else text)
 
 
@@ -191,15 +195,22 @@ def _cells(text: str, n: int, means: dict[str, float]) -> list[str]:
     return [text, str(n), *(f"{means[name]:.3f}" if name in means else "–" for name in _SHOWN)]
 
 
-def _pair(metric: str, first: str, other: str, arms: dict[str, list[Any]]) -> dict[str, Any] | None:
-    """The judged algorithm against one other; None with fewer than two runs or without any spread."""
+def _pairs(arms: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The judged algorithm against each other one, by each metric."""
     import oche
 
-    values = [[r.metrics[metric] for r in arms[text]] for text in (first, other)]
-    if min(map(len, values)) < 2 or len({v for part in values for v in part}) == 1:
-        return None
-    row = oche.judge.compare(search=values[0], random=values[1], scale="points")
-    change = f"{row.difference:+.3f} [{row.difference_low:+.3f}, {row.difference_high:+.3f}]"
-    text = f"{metric}, {first} against {other}: {change}, p = {row.p:.3g}, not corrected for several comparisons: {row.verdict}"
-    return {"metric": metric, "against": other, "difference": row.difference, "low": row.difference_low, "high": row.difference_high,
-            "p": row.p, "verdict": str(row.verdict), "text": text}  # fmt: skip
+    found = []
+    for metric, unit in _JUDGED.items():
+        results = {text: [r.metrics[metric] for r in arm if metric in r.metrics] for text, arm in arms.items()}
+        made = oche.judge.pairs(results, metric, unit) if len(results) > 1 else None
+        found += [made] if made is not None else []
+    return found
+
+
+def _pair_lines(pairs: dict[str, Any]) -> list[str]:
+    named = f"{pairs['metric']}, {pairs['algorithm']} against"
+    return [
+        f"{named} {row['against']}: {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], "
+        f"p {row['p']:.2g}, corrected {row['p_adj']:.2g}: {row['verdict']}"
+        for row in pairs["rows"]
+    ]

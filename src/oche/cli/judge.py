@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from oche.cli import _options as option
+from oche.cli import _results as results
 from oche.cli._output import Output
 from oche.errors import ArgumentError, JudgeError
 
@@ -57,6 +58,8 @@ def files_command(
     out = Output(as_json, quiet)
     records = _records(files, store)
     missing = oche.judge.shortcomings(records, alpha=alpha)
+    if out_folder is not None:
+        results.prepare(out_folder)
     if any(m.fatal for m in missing):
         _refuse(out, records, missing)
     settings = {"alpha": alpha, "ci": ci, "delta": delta, "protocol": _protocol(protocol), "allow_differ": allow_differ or ()}
@@ -128,11 +131,14 @@ def _studies(files: list[Path]) -> list[Any]:
     for folder in dict.fromkeys(path if path.is_dir() else path.parent for path in files):
         if (folder / BEHAVIOR).is_file():
             try:
-                found += json.loads((folder / BEHAVIOR).read_text(encoding="utf-8"))
-            except (ValueError, TypeError) as error:
+                studies = json.loads((folder / BEHAVIOR).read_text(encoding="utf-8"))
+                if not isinstance(studies, list) or not all(isinstance(study, dict) and "kind" in study for study in studies):
+                    raise ValueError("not a list of studies")
+            except ValueError as error:
                 raise ArgumentError(
-                    f"{BEHAVIOR}: got a file that is no JSON list ({error}); allowed: as 'oche diversity' wrote it"
+                    f"{BEHAVIOR}: got a file that is no JSON list of studies ({error}); allowed: as 'oche diversity' wrote it"
                 ) from None
+            found += studies
     return found
 
 
@@ -150,9 +156,9 @@ def _records(files: list[Path] | None, store: str | None) -> list[Any]:
         raise ArgumentError("judge: got no records; allowed: record files or --store; for example: oche judge out/records.jsonl")
     records: list[Any] = [record for path in files or [] for record in oche.judge.read(_file(path))]
     if store is not None:
-        from oche.store import Store
+        from oche.cli.runs import open_store
 
-        with Store(store) as opened:
+        with open_store(store) as opened:
             records += opened.records()
     return records
 

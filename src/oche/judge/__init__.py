@@ -51,6 +51,7 @@ __getattr__, __dir__, __all__ = attach(
         "ladder": "oche.judge._ladder:ladder",
         "minimum_detectable": "oche.judge._power:minimum_detectable",
         "paired_difference": "oche.judge._paired:paired_difference",
+        "pairs": "oche.judge._pairs:pairs",
         "null_calibration": "oche.judge._calibration:null_calibration",
         "plan": "oche.judge._plan:plan",
         "population_curves": "oche.judge._population:population_curves",

@@ -43,7 +43,7 @@ def front_parts(report: Report, colors: Mapping[str, int]) -> list[dict[str, Any
 def study_parts(studies: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One part per study, by its kind; an unknown kind is left to the JSON."""
     makers = {"ladder": _ladder, "rank_study": _ranks, "re_ranking": _re_ranking, "space_study": _space, "grid": _grid}
-    makers |= {"rank_correlation": _correlation}
+    makers |= {"rank_correlation": _correlation, "pairs": _pairs}
     makers |= {kind: lambda s, draw=draw: _part(**draw(s)) for kind, draw in behavior.DRAWN.items()}
     return [makers[s["kind"]](s) for s in studies if s.get("kind") in makers]
 
@@ -123,6 +123,29 @@ def _correlation(study: dict[str, Any]) -> dict[str, Any]:
         for row in study["rows"]
     ]
     return _part("Scores against the truth", study["verdict"], [], head=["members", "n", "Kendall's tau", "interval"], lines=lines)
+
+
+def _pairs(study: dict[str, Any]) -> dict[str, Any]:
+    unit = f" {study['unit']}" if study["unit"] else ""
+    lines = [
+        [
+            row["against"],
+            f"{numbers.number(row['means'][0], 3)} vs {numbers.number(row['means'][1], 3)}{unit}",
+            f"{row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}]",
+            f"{row['p']:.2g}",
+            f"{row['p_adj']:.2g}",
+            row["verdict"],
+        ]
+        for row in study["rows"]
+    ]
+    table = {
+        "head": ["against", "means", "difference, 95 % interval", "p", "p (Holm)", "verdict"],
+        "lines": lines,
+        "caption": f"Permutation tests, corrected over these {len(lines)}; level {study['alpha']:g}."
+        if len(lines) > 1
+        else f"A permutation test; level {study['alpha']:g}.",
+    }
+    return _part(f"{study['algorithm']} against the others: {study['metric']}", study["verdict"], [], more=table, wide=True)
 
 
 def _space(study: dict[str, Any]) -> dict[str, Any]:

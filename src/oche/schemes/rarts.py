@@ -135,10 +135,11 @@ class RARTS(Scheme):
 
 @torch.no_grad()
 def _difference(first: Group, second: Group) -> list[Tensor]:
-    return list(torch._foreach_sub(list(first), list(second)))
+    return list(torch._foreach_sub(list(first), list(second)))  # pyright: ignore[reportPrivateImportUsage]
 
 
 @torch.no_grad()
 def _squared(tensors: Iterable[Tensor]) -> float:
     """Squared 2-norm of all of them as one vector."""
-    return float(torch.stack(torch._foreach_norm(list(tensors))).pow(2).sum())
+    norms = torch._foreach_norm(list(tensors))  # pyright: ignore[reportPrivateImportUsage]
+    return float(torch.stack(norms).pow(2).sum())

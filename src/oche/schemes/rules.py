@@ -118,5 +118,8 @@ def update(
 @torch.no_grad()
 def scaled(tensors: Sequence[Tensor | None], factor: float | Tensor) -> list[Tensor | None]:
     """`factor` times each tensor, in one call for all of them; None stays None."""
-    products = iter(torch._foreach_mul(present, factor) if (present := [t for t in tensors if t is not None]) else ())
+    present = [tensor for tensor in tensors if tensor is not None]
+    if not present:
+        return list(tensors)
+    products = iter(torch._foreach_mul(present, factor))  # pyright: ignore[reportPrivateImportUsage]
     return [None if tensor is None else next(products) for tensor in tensors]

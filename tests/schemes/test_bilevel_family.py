@@ -77,7 +77,7 @@ def test_limit_of_rarts(lam, beta, alpha_grad, limit):
 
 
 def test_limit_of_rarts_where_both_terms_are_weak():
-    state = RARTS(1, 1, "fresh").solve(toy(), 1000, 0.4, valid_weights=number(0.0))
+    state = RARTS(1, 1, "fresh").solve(toy(), 300, 0.4, valid_weights=number(0.0))
     assert (state.arch.item(), state.weights.item(), state.valid_weights.item()) == pytest.approx((4, 2, -2), abs=1e-6)
 
 

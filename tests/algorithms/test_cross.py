@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from functools import cache
 
 import pytest
@@ -81,6 +82,17 @@ def spaces_of() -> dict[str, tuple[Space, int, int]]:
     return found
 
 
+@cache
+def gated_spaces() -> dict[str, tuple[Space, str]]:
+    """Spaces whose candidates are no modules of their own, with what mixers are told that need the output of each."""
+    elastic = "choice 'c0': got an elastic width with {}, whose gates need what every candidate gives; allowed: choices between modules"
+    lattice = "lattice 'choice0': got {}, whose gates need what every candidate gives; allowed: mixers that run all candidates of a level"
+    return {
+        "size": (spaces.get("size", divide=8, steps=2, classes=2), elastic),
+        "hypercuboid": (spaces.get("hypercuboid", channels=4, steps=2, layers=2, head=8, classes=2), lattice),
+    }
+
+
 def images(channels: int, side: int) -> Problem:
     def batches(split, seed, epoch):
         for i in range(2):
@@ -128,9 +140,13 @@ def test_a_valid_pair_takes_two_steps(mixer, scheme, place):
         with pytest.raises(ShapeMismatch, match="candidates that keep the shape"):
             made(MIXERS[mixer], scheme, space=space, data=images(channels, side)).advance(1)
         return
-    search = made(MIXERS[mixer], scheme, space=space, data=images(channels, side))
+    takes_steps(made(MIXERS[mixer], scheme, space=space, data=images(channels, side)))
+
+
+def takes_steps(search: OneShot, n: int = 2) -> None:
+    """After `n` steps an arch step moves arch alone, and a weight step the weights alone; a point can be read off."""
     net, state = search.net, search.training
-    for _ in range(2):
+    for _ in range(n):
         progress = search.advance(1)
         assert math.isfinite(progress.metrics["train_loss"])
         if search.mixer.learns_arch and search.scheme.needs_valid:
@@ -147,7 +163,19 @@ def test_a_valid_pair_takes_two_steps(mixer, scheme, place):
     assert unchanged(arch, net.arch()), "a weight step leaves arch"
     assert not unchanged(weights, net.weights())
     assert all(p.grad is None for p in net.parameters())
-    space.validate(net.derive() if search.mixer.learns_arch else space.at(0))
+    net.space.validate(net.derive() if search.mixer.learns_arch else net.space.at(0))
+
+
+@pytest.mark.parametrize("mixer", mixers.registry.names())
+@pytest.mark.parametrize("place", ["size", "hypercuboid"])
+def test_every_mixer_on_widths_and_on_paths_takes_a_step_or_says_why_not(place, mixer):
+    space, said = gated_spaces()[place]
+    if mixer in ("binary-path", "reinmax"):
+        with pytest.raises(NotRelaxable, match=re.escape(said.format(type(mixers.registry.get(mixer)).__name__))):
+            made(mixer, space=space, data=images(3, 8))
+        return
+    # The controller of the default learns from 20 paths a step.
+    takes_steps(made("sampled-path?samples=2" if mixer == "sampled-path" else mixer, space=space, data=images(3, 8)), 1)
 
 
 @pytest.mark.parametrize(("mixer", "scheme"), [(m, s) for m, s in itertools.product(MIXERS, REFUSED_TOO) if m not in REFUSED_TOO[s]])

@@ -464,6 +464,10 @@ def test_an_empty_validation_split_is_refused():
 
     with pytest.raises(ArgumentError, match="valid split: got no batches"):
         algorithms.get("darts").setup(Space(Net), replace(problem(), n_batches={"train": 5, "valid": 0}), 0)
+    for scheme, name in (("rarts", "RARTS"), ("value-penalty", "ValuePenalty")):
+        said = f"valid split: got no batches; allowed: at least one, since {name} needs two disjoint splits"
+        with pytest.raises(ArgumentError, match=said):
+            algorithms.get("darts").exchanged(scheme).setup(Space(Net), replace(problem(), n_batches={"train": 5}), 0)
 
 
 def test_presets_have_the_published_settings():

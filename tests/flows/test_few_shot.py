@@ -229,6 +229,34 @@ def test_a_child_that_inherits_gives_the_outputs_of_its_parent():
     assert child.training.step == 5 and child.training.weight_optimizer.state
 
 
+def test_a_copy_on_a_split_is_bit_equal_at_every_point_with_its_running_statistics():
+    search = started("few-shot?splits=1:2&restart=none&final_epochs=1", "darts?epochs=2&batch_norm=running")
+    search.advance(5)
+    parent, x = search.inner.net, torch.randn(4, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    children = []
+    for allowed in ({"op0": ["conv3", "id"]}, {"op0": ["conv1", "drop"]}):
+        children.append(search.work._made(SplitNode(f"root/{len(children)}", allowed), 1))
+        inherit(search.inner, children[-1], allowed)
+    tracked = [buffer for name, buffer in children[0].net.named_buffers() if name.endswith("running_mean")]
+    assert len(tracked) == 5 and all(buffer.any() for buffer in tracked)
+
+    def outputs(child):
+        parent.eval(), child.net.eval()
+        for i in range(0, int(child.space.size), 3):
+            dna = child.space.at(i)
+            whole = search.space.encode_decisions(child.space.decisions(dna))
+            with torch.no_grad(), parent.fixed(whole), child.net.fixed(dna):
+                yield parent(x), child.net(x)
+
+    for child in children:
+        assert all(torch.equal(one, other) for one, other in outputs(child))
+    before = [{k: v.clone() for k, v in net.state_dict().items()} for net in (parent, children[1].net)]
+    children[0].advance(2)
+    for old, net in zip(before, (parent, children[1].net), strict=True):
+        assert all(torch.equal(old[k], v) for k, v in net.state_dict().items()), "training a child moves neither parent nor sibling"
+    assert not any(torch.equal(one, other) for one, other in outputs(children[0]))
+
+
 def test_a_budget_holds_probing_too_and_other_units_are_refused():
     search = finished(started("few-shot?splits=15:2,30:2&criterion=gm", budget=Budget(epochs=40)))
     assert search.cost.epochs <= 40
@@ -247,6 +275,14 @@ def test_vanilla_splits_one_choice_into_all():
     search = finished(started("few-shot?splits=0:all&criterion=exhaustive&choose=op1&final_epochs=1"))
     assert [leaf["path"] for leaf in search.leaves] == [f"root/op1:{{{label}}}" for label in ("conv3", "conv1", "drop", "id")]
     assert search.cost.epochs == 4
+
+
+def test_as_many_groups_as_candidates_are_vanilla():
+    found = []
+    for part in ("0:4&criterion=gm", "0:all&criterion=gm", "0:all&criterion=exhaustive"):
+        search = finished(started(f"few-shot?splits={part}&choose=op1&final_epochs=1&batches=2", "darts?epochs=1"), 30)
+        found.append((search.leaves, search.propose(1)[0].dna))
+    assert len(found[0][0]) == 4 and same(found[0], found[2]) and same(found[1], found[2])
 
 
 def test_points_are_parted_for_other_algorithms():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -62,11 +63,11 @@ def test_the_tree_of_jobs_is_that_of_the_search_in_one_piece(whole):
     assert (whole.cost.epochs, whole.cost.passes) == pytest.approx((search.cost.epochs, search.cost.passes))
 
 
-def test_two_workers_work_on_siblings_and_make_the_tree_of_one(whole):
-    executor = Watched(2)
+def test_four_workers_work_on_siblings_and_make_the_tree_of_one(whole):
+    executor = Watched(4)
     run = script.done(script.run_of(None), executor)
     assert run.records[0].content_hash() == whole.records[0].content_hash() and run.records[0].settings == whole.records[0].settings
-    pairs = [pair for pair in executor.together if len(pair) == 2]
+    pairs = [pair for group in executor.together for pair in itertools.combinations(group, 2)]
     assert any(a != b and a.rsplit("/", 1)[0] == b.rsplit("/", 1)[0] for a, b in pairs)
     assert all(not b.startswith(f"{a}/") for a, b in pairs)  # a child waits for its parent
 

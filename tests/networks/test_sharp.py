@@ -8,6 +8,8 @@ from torch import nn
 
 from oche.errors import ArgumentError
 from oche.networks import CELL_OPS, SHARP_OPS, ResizablePool, SharpSepConv, count, sharp_ops
+from oche.spaces.darts import Darts
+from oche.spaces.darts.op_tables import op_table
 
 
 def weights(module: nn.Module) -> int:
@@ -38,7 +40,7 @@ def test_weights_at_other_widths():
     assert weights(SharpSepConv(36, 36, 3, mid=32)) == 3052
     assert weights(SharpSepConv(16, 32, 3, 2)) == 2096
     assert weights(SharpSepConv(16, 32, 3, 2, mid_multiplier=4)) == 7760
-    assert weights(SharpSepConv(16, 32, 3, 2, mid=32)) == 2096 - 0
+    assert weights(SharpSepConv(16, 32, 3, 2, mid=32)) == 2096
     assert weights(ResizablePool(16, 32, stride=2)) == weights(ResizablePool(16, 32, stride=2, kind="avg")) == 576
     assert weights(ResizablePool(16, 16)) == 0
 
@@ -81,6 +83,7 @@ def test_a_mean_counts_the_zeros_around():
     [
         (lambda: SharpSepConv(4, 4, 2), "kernel_size: got 2; allowed: an odd number"),
         (lambda: SharpSepConv(4, 4, 3, mid=0), "mid: got 0"),
+        (lambda: SharpSepConv(4, 4, 3, mid=2.0), "mid: got 2.0; allowed: a whole number from 1, or None"),
         (lambda: SharpSepConv(4, 4, 3, mid_multiplier=0.1), "mid_multiplier: got 0.1"),
         (lambda: ResizablePool(4, 4, 4), "kernel_size: got 4"),
         (lambda: ResizablePool(4, 4, kind="min"), "kind: got 'min'; allowed: 'max', 'avg'"),
@@ -129,6 +132,23 @@ def test_the_choke_has_the_width_that_is_given():
     assert weights(sharp_ops(96)["choke_conv_3x3"](channels=16)) == 9 * 16 + 16 * 96 + 9 * 96 + 96 * 16 + 2 * (96 + 16)
     with pytest.raises(ArgumentError, match="mid: got 0"):
         sharp_ops(0)
+
+
+@pytest.mark.parametrize("mid", [None, 0, True, 2.0])
+def test_a_choke_without_a_middle_width_is_refused_and_never_a_plain_convolution(mid):
+    said = f"mid: got {mid!r}; allowed: a whole number from 1, the middle width of choke convolutions"
+    with pytest.raises(ArgumentError, match=said):
+        sharp_ops(mid)
+    for ops in ("sharpdarts", {"choke_conv_3x3": SHARP_OPS["choke_conv_3x3"], "none": SHARP_OPS["none"]}):
+        with pytest.raises(ArgumentError, match=said):
+            Darts(channels=4, cells=3, ops=ops, mid=mid)
+
+
+@pytest.mark.parametrize("ops", ["darts-ssc", "sharpdarts", "sharperdarts"])
+def test_the_lists_of_the_published_searches_have_a_middle_width(ops):
+    table = op_table(ops)
+    chokes = [op for row in table.values() for name, op in row.items() if "choke" in name]
+    assert {op(channels=4).mid for op in chokes} <= {32} and bool(chokes) == (ops == "sharpdarts")
 
 
 def test_a_dilated_convolution_has_twice_the_layers_of_the_plain_dictionary():

@@ -26,13 +26,20 @@ SMALL = {
 
 @pytest.mark.parametrize(
     ("depth", "classes", "weights", "macs", "channels"),
-    [(164, 10, 1_703_258, 247_646_720, 12_112), (29, 10, 312_218, 47_106_560, 2_032), (20, 100, 242_612, 33_760_256, 1_360)],
+    [
+        (164, 10, 1_703_258, 247_646_720, 12_112),
+        (164, 100, 1_726_388, 247_669_760, 12_112),
+        (29, 10, 312_218, 47_106_560, 2_032),
+        (20, 10, 219_482, 33_737_216, 1_360),
+        (20, 100, 242_612, 33_760_256, 1_360),
+    ],
 )
 def test_published_sizes_of_preresnet(depth, classes, weights, macs, channels):
     with torch.device("meta"):
         net = PreResNet(depth, classes)
     assert (net.axes.params(), net.axes.macs()) == (weights, macs)
     assert sum(p.numel() for p in net.parameters()) == weights
+    assert sum(isinstance(module, nn.BatchNorm2d) for module in net.modules()) == depth - 1
     assert sum(group.size for group in net.axes.free()) == channels
     inside = sum(g.size for g in net.axes.free() if not isinstance(net.get_submodule(g.name), ChannelSelect))
     assert depth != 164 or (inside, channels - inside) == (4_032, 8_080)

@@ -113,7 +113,9 @@ class OneShot:
         problem = self.watch.problem
         self.space, self.problem, self.seed = space, problem, seed
         if problem.n_batches.get("valid", 0) < 1:
-            raise ArgumentError("valid split: got no batches; allowed: at least one; use more data, or a larger share for valid")
+            two = f", since {type(self.scheme).__name__} needs two disjoint splits, one for each copy of the weights"
+            why = two if self.scheme.copies == 2 else ""
+            raise ArgumentError(f"valid split: got no batches; allowed: at least one{why}; use more data, or a larger share for valid")
         self.schedule = Schedule(self.plan, budget, problem.n_batches.get("train", 0))
         self.net = Supernet(space, self.mixer, self.weighting, derive(seed, "supernet"), self.batch_norm).to(problem.device)
         self.bilevel = BilevelProblem(

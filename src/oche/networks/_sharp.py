@@ -43,6 +43,8 @@ class SharpSepConv(nn.Sequential):
     ) -> None:
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ArgumentError(f"kernel_size: got {kernel_size!r}; allowed: an odd number, so that the output is centered on the input")
+        if mid is not None and (isinstance(mid, bool) or not isinstance(mid, int)):
+            raise ArgumentError(f"mid: got {mid!r}; allowed: a whole number from 1, or None for out_channels * mid_multiplier")
         middle = int(out_channels * mid_multiplier) if mid is None else mid
         if middle < 1:
             what, given = ("mid", mid) if mid is not None else ("mid_multiplier", mid_multiplier)

@@ -35,13 +35,16 @@ def sharp_ops(mid: int) -> dict[str, Callable[..., nn.Module]]:
     """All operations that cells of the sharpDARTS family use, by their published names.
 
     Args:
-        mid: Middle width of choke convolutions, which have none by themselves.
+        mid: Middle width of choke convolutions, which have none by themselves: without it they would be plain separable ones.
 
     Raises:
-        ArgumentError: the width is below 1.
+        ArgumentError: no width is given, or one below 1.
     """
     if not isinstance(mid, int) or isinstance(mid, bool) or mid < 1:
-        raise ArgumentError(f"mid: got {mid!r}; allowed: a whole number from 1, the middle width of choke convolutions")
+        raise ArgumentError(
+            f"mid: got {mid!r}; allowed: a whole number from 1, the middle width of choke convolutions, which have none by themselves; "
+            f"use mid={CHOKE} as in the published CIFAR networks"
+        )
     made: dict[str, Callable[..., nn.Module]] = {
         "none": _none,
         "max_pool_3x3": partial(_pool, kind="max"),

@@ -107,13 +107,23 @@ class SchemeState:
         """The present learning rate of the weights."""
         return self.weight_optimizer.param_groups[0]["lr"]
 
-    def train_split(self, batch: Any = None) -> Split:
-        """The training loss on `batch`."""
-        return Split(self.problem.train_loss, batch, "training loss")
+    def train_split(self, batch: Any = None, second: bool = False) -> Split:
+        """The training loss on `batch`; where there are two copies of the weights, its name in an error says which one it is taken at.
+
+        Args:
+            batch: Given to the loss.
+            second: Whether it is taken at the second copy.
+        """
+        return Split(self.problem.train_loss, batch, f"training loss{self._at(second)}")
 
     def valid_split(self, batch: Any = None) -> Split:
-        """The validation loss on `batch`."""
-        return Split(self.problem.valid_loss, batch, "validation loss")
+        """The validation loss on `batch`, taken at the second copy of the weights if there is one."""
+        return Split(self.problem.valid_loss, batch, f"validation loss{self._at(second=True)}")
+
+    def _at(self, second: bool) -> str:
+        if self.valid_group is None:
+            return ""
+        return " of the second weights" if second else " of the first weights"
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors, optimizer states and the step count; loadable with `weights_only`."""

@@ -54,7 +54,7 @@ class ValuePenalty(Scheme):
         inner = slopes(state.train_split(train_batch), state.weight_group, arch, asked, step)
         self._move_weights(state, inner.weights)
         outer = slopes(state.valid_split(valid_batch), y, arch, asked, step)
-        penalty = slopes(state.train_split(train_batch), y, arch, asked, step)
+        penalty = slopes(state.train_split(train_batch, second=True), y, arch, asked, step)
         gradients = thawed(state, weighted((1.0, outer.weights), (self.lam, penalty.weights)))
         update(state.valid_optimizer, y, gradients, state.weight_clip, f"gradient of the second weights at step {step}")
         passes = 3.0
@@ -72,6 +72,6 @@ class ValuePenalty(Scheme):
         assert state.valid_group is not None
         arch, step = state.arch_group, state.step + 1
         outer = slopes(state.valid_split(valid_batch), state.valid_group, arch, "arch", step)
-        penalty = slopes(state.train_split(train_batch), state.valid_group, arch, "arch", step)
+        penalty = slopes(state.train_split(train_batch, second=True), state.valid_group, arch, "arch", step)
         inner = slopes(state.train_split(train_batch), state.weight_group, arch, "arch", step)
         return weighted((1.0, outer.arch), (self.lam, penalty.arch), (-self.lam, inner.arch)), outer.value, 3.0

@@ -29,7 +29,7 @@ def test_without_any_reward_the_report_says_so(tmp_path: Path) -> None:
     assert found["pairs"][0]["rows"][0]["against"] == "random"
     # The pairs stand in the saved report too.
     studies = json.loads((tmp_path / "out" / "report.json").read_text())["studies"]
-    assert [s for s in studies if s["kind"] == "pairs"][0]["metric"] == "coverage"
+    assert next(s for s in studies if s["kind"] == "pairs")["metric"] == "coverage"
     assert "against the others: coverage" in (tmp_path / "out" / "report.html").read_text()
 
 

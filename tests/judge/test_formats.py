@@ -50,7 +50,8 @@ def test_runs_are_numbered_and_spaces_are_told_from_the_methods(tmp_path):
     shared = judge.read(
         written(tmp_path, "method,kind,accuracy\na,search,90\na,search,91\nb,search,92\nrandom,random,88\nrandom,random,89\n")
     )
-    assert [r.search_seed for r in shared] == [0, 1, 0, None, None]
+    assert [r.settings["run"] for r in shared] == [0, 1, 0, 0, 1]
+    assert [r.search_seed for r in shared] == [None] * 5  # a number that only counts lines is no seed
     assert len({r.fingerprint for r in shared}) == 1
     assert len({r.id for r in shared}) == 5
     own = judge.read(written(tmp_path, "method,kind,accuracy\na,search,90\nb,search,92\na,random,88\nb,random,89\n"))

@@ -126,6 +126,20 @@ def test_the_checklist_never_says_yes_by_default():
     assert {c.id: c for c in complete.checklist}["K6"].status == "yes"
 
 
+def test_the_checklist_says_what_was_allowed_to_differ_and_takes_no_line_number_for_a_seed(tmp_path):
+    slow, fast = ({"task": "classification", "epochs": n, "recipe": {}} for n in (600, 200))
+    arms = runs("search", [93, 94, 95], protocol=slow), runs("random", [90, 91, 92], protocol=fast)
+    item = {c.id: c for c in judge.report(*arms, allow_differ=["epochs"]).checklist}["K1"]
+    assert item.status == "no" and "epochs" in item.evidence
+    table = "method,kind,accuracy\n" + "".join(f"a,search,{v}\n" for v in (93, 94, 95)) + "".join(f"a,random,{v}\n" for v in (90, 91, 92))
+    (tmp_path / "runs.csv").write_text(table)
+    records = judge.read(tmp_path / "runs.csv")
+    searches = [r for r in records if r.kind == "search"]
+    assert [r.search_seed for r in searches] == [None] * 3
+    items = {c.id: c.status for c in judge.report(searches, baseline=[r for r in records if r.kind == "random"]).checklist}
+    assert (items["K1"], items["C5"], items["K7"]) == ("unknown", "unknown", "no")
+
+
 def test_the_author_answers_what_records_cannot_tell_and_no_more():
     arms = runs("search", [93, 94, 95]), runs("random", [90, 91, 92])
     items = {c.id: c for c in judge.report(*arms, answers={"C1": ("yes", "in the repository"), "R1": False, "K6": "yes"}).checklist}

@@ -62,7 +62,12 @@ class ChecklistItem:
 
 
 def checklist(
-    groups: Sequence[Group], entries: Sequence[Entry], answers: Mapping[str, Any] | None = None, *, has_ladder: bool = False
+    groups: Sequence[Group],
+    entries: Sequence[Entry],
+    answers: Mapping[str, Any] | None = None,
+    *,
+    has_ladder: bool = False,
+    differing: Sequence[str] = (),
 ) -> tuple[ChecklistItem, ...]:
     """All sixteen questions.
 
@@ -71,6 +76,7 @@ def checklist(
         entries: What was judged.
         answers: The author's own, by id: a status, or (status, evidence). They count where records cannot tell.
         has_ladder: Whether the report holds an ablation.
+        differing: Fields of the protocol that were allowed to differ, and did.
 
     Raises:
         UnknownNameError: an id that does not exist.
@@ -83,7 +89,7 @@ def checklist(
         if key not in _QUESTIONS:
             raise unknown("question of the checklist", key, _QUESTIONS)
     records = [r for g in groups for r in g.records]
-    found = _from_records(records, groups, entries, has_ladder)
+    found = _from_records(records, groups, entries, has_ladder, differing)
     items = []
     for key, (group, question) in _QUESTIONS.items():
         status, evidence = found.get(key, ("unknown", "not in the records"))
@@ -104,7 +110,7 @@ def _answer(key: str, value: Any, status: str, evidence: str) -> tuple[str, str]
 
 
 def _from_records(
-    records: Sequence[Record], groups: Sequence[Group], entries: Sequence[Entry], has_ladder: bool
+    records: Sequence[Record], groups: Sequence[Group], entries: Sequence[Entry], has_ladder: bool, differing: Sequence[str]
 ) -> dict[str, tuple[str, str]]:
     done = [r for r in records if r.status == "done" and r.kind != "population"]
     searches = [r for r in done if r.kind != "random"]
@@ -117,11 +123,18 @@ def _from_records(
             "a record lacks its training settings or its seed",
         ),
         "C5": (
-            _all(searches, lambda r: r.search_seed is not None and bool(r.algorithm)),
+            # No record with a seed: they do not tell, which is no "no".
+            _all(searches, lambda r: r.search_seed is not None and bool(r.algorithm))
+            if any(r.search_seed is not None for r in searches)
+            else None,
             "every search holds its settings and its seed",
             "a search lacks its seed",
         ),
-        "K1": (bool(entries), "records of unequal protocol or space are refused", ""),
+        "K1": (
+            (bool(entries) and not differing) if differing or _all(done, _tells_protocol) else None,
+            "records of unequal protocol or space are refused",
+            f"protocols differ: {'; '.join(differing)}" if differing else "nothing is compared",
+        ),
         "K2": (
             _all(done, lambda r: bool(r.env) and bool(_seconds(r))),
             "every record holds machine, versions and times",
@@ -175,6 +188,11 @@ def _from_records(
 
 def _all(records: Sequence[Record], test: Callable[[Record], bool]) -> bool:
     return bool(records) and all(test(r) for r in records)
+
+
+def _tells_protocol(record: Record) -> bool:
+    """Whether a record says how results were made, and not only where they were read and what they are."""
+    return bool(set(record.protocol) - {"source", "metric", "accuracy"})
 
 
 def _has_training(record: Record) -> bool:

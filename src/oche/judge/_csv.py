@@ -214,7 +214,8 @@ class _Table:
             metrics=metrics,
             direction=direction,
             unit=unit,
-            search_seed=None if random else run,
+            # A number that only counts lines is no seed.
+            search_seed=None if random else given,
             train_seed=whole("train_seed"),
             arch=text("arch") or None,
             budget={} if random else _numbers(row, "budget_", where),

@@ -88,7 +88,8 @@ def report(
     settings = Settings(alpha=level, ci=interval, delta=delta, seed=seed)
     searches, bases, randoms = _sort_out(runs, baseline, random_search)
     notes = [] if declared is None else declared.check(r for g in (*searches, *bases, *randoms) for r in g.records)
-    notes += [f"allowed to differ: {text}" for text in _check(searches, bases, randoms, tuple(allow_differ))]
+    differing = _check(searches, bases, randoms, tuple(allow_differ))
+    notes += [f"allowed to differ: {text}" for text in differing]
     entries = _entries(searches, bases, randoms, settings, see, cost_unit)
     groups = (*bases, *randoms, *searches)
     judged = _correct(entries)
@@ -104,7 +105,9 @@ def report(
         multi=multi_of(groups, judged, settings),
         anytime=anytime_of(groups),
         fronts=fronts_of(groups, settings, reference),
-        checklist=checklist(groups, judged, answers, has_ladder=any(type(s).__name__ == "Ladder" for s in studies)),
+        checklist=checklist(
+            groups, judged, answers, has_ladder=any(type(s).__name__ == "Ladder" for s in studies), differing=list(differing)
+        ),
         studies=tuple(studies),
     )
 

@@ -58,19 +58,18 @@ def pairs(
         return None
     for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_adj"] = p
-        row["verdict"] = _verdict(row, len(rows), alpha, direction)
+        row["verdict"] = _verdict(row, len(rows), alpha)
     said = "; ".join(
         f"{first} is {row['verdict']}" if row["verdict"] != UNDECIDABLE else f"{row['against']}: {UNDECIDABLE}" for row in rows
     )
     return {"kind": "pairs", "metric": metric, "unit": unit, "algorithm": first, "alpha": alpha, "rows": rows, "verdict": f"{said}."}
 
 
-def _verdict(row: Mapping[str, Any], family: int, alpha: float, direction: str) -> str:
+def _verdict(row: Mapping[str, Any], family: int, alpha: float) -> str:
     """As `decide`, with the name of the other algorithm."""
     if family * row["smallest_p"] >= alpha:
         return UNDECIDABLE
-    sign = 1 if direction == "max" else -1
-    low, high = sorted((sign * row["low"], sign * row["high"]))
+    low, high = row["low"], row["high"]  # of the improvement, above 0 if better
     if row["p_adj"] < alpha and (low > 0 or high < 0):
         return f"{'better' if low > 0 else 'worse'} than {row['against']}"
     return f"{NOT_DISTINGUISHABLE} from {row['against']}"

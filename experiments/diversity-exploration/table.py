@@ -20,7 +20,10 @@ READ = {
 
 
 def records(out: Path, experiment: str) -> dict[str, dict[int, dict]]:
-    """Records by algorithm and seed, as far as they are there."""
+    """Records by algorithm and seed, as far as they are there; from a file that `--save` wrote, what it kept of them."""
+    if out.is_file():
+        kept = json.loads(out.read_text())
+        return {algorithm: {int(seed): record for seed, record in arm.items()} for algorithm, arm in kept.items()}
     found: dict[str, dict[int, dict]] = {}
     for algorithm, budget in PLANS[experiment]:
         found[algorithm] = {}
@@ -29,6 +32,17 @@ def records(out: Path, experiment: str) -> dict[str, dict[int, dict]]:
             if path.exists():
                 found[algorithm][seed] = json.loads(path.read_text().splitlines()[0])
     return found
+
+
+def saved(found: dict[str, dict[int, dict]]) -> str:
+    """What the tables need of the records, as JSON."""
+    names = ("coverage", "reward_mean", "reward_area_1", "reward_area_2", "reward_area_3")
+
+    def kept(record: dict) -> dict:
+        curves = {n: record["curves"][n] for n in names if n in record["curves"]}
+        return {"metrics": {n: record["metrics"][n] for n in names if n in record["metrics"]}, "curves": curves}
+
+    return json.dumps({algorithm: {seed: kept(record) for seed, record in arm.items()} for algorithm, arm in found.items()}) + "\n"
 
 
 def read(record: dict, metric: str, at: int) -> float:
@@ -116,10 +130,13 @@ def main() -> None:
     """Print markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiment", choices=PLANS)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="what run.py was given, or a results.json")
+    parser.add_argument("--save", type=Path, help="also keep what the tables need in this file")
     given = parser.parse_args()
     metric, at, pairs = READ[given.experiment]
     found = records(given.out, given.experiment)
+    if given.save is not None:
+        given.save.write_text(saved(found))
     print(
         "| arm | seeds | coverage % | largest reward, mean of zones | by zone | until 0.9, by zone |\n| --- | --- | --- | --- | --- | --- |"
     )

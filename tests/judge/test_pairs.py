@@ -6,6 +6,7 @@ import pytest
 
 from oche.errors import JudgeError
 from oche.judge import compare, pairs
+from oche.judge._page import _over_median
 from oche.judge._page_studies import study_parts
 
 FIRST = [5.0, 6.0, 7.0, 8.0, 9.0]
@@ -46,3 +47,10 @@ def test_the_page_has_a_table_of_them() -> None:
     assert part["name"] == "stax against the others: coverage"
     assert part["more"]["lines"][0][0] == "taxons"
     assert part["more"]["lines"][0][-1] == "better than taxons"
+
+
+def test_a_bad_tail_shows_in_the_improvement_over_the_median() -> None:
+    row = compare(search=[91.0, 92.0, 93.0], random=[90.0, 91.0, 10.0], unit="%")
+    assert row.ri == pytest.approx(100 * (92 - 191 / 3) / (191 / 3))
+    assert _over_median(row) == "+2.22 %"  # 92 over 90
+    assert _over_median(compare(search=[1.0, 2.0], random=[4.0, 6.0], direction="min", scale="points")) == "+3.50 points"

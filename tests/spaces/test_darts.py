@@ -154,6 +154,16 @@ def test_none_gets_a_gradient_though_it_gives_zeros_and_is_never_derived(small):
     assert "none" not in str(darts.from_decisions(small.decisions(net.derive())))
 
 
+def test_random_cells_have_two_different_inputs_a_node_and_never_none():
+    space = _space()
+    for seed in range(200):
+        drawn = darts.genotype(darts.Darts.architecture(space.decisions(space.sample(seed))))
+        for cell in (drawn.normal, drawn.reduce):
+            assert "none" not in [op for op, _ in cell]
+            inputs = [source for _, source in cell]
+            assert all(a != b and max(a, b) < 2 + i for i, (a, b) in enumerate(zip(inputs[::2], inputs[1::2], strict=True)))
+
+
 # -- genotypes and points -----------------------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,9 @@ ARMS = {
     "kernels, one supernet": ("kernels", OFA, "joint", 5 * B),
     "kernels, random splits": ("kernels", OFA, f"few-shot?{SPLIT}&criterion=random&final_epochs={B}", B),
     "kernels, GM splits": ("kernels", OFA, f"few-shot?{SPLIT}&criterion=gm&final_epochs={B}", B),
+    # GM splits spend more than five times B: no seed more than these.
+    "paths, one supernet, longer than GM splits": ("paths", PROXYLESS, "joint", 53),
+    "kernels, one supernet, longer than GM splits": ("kernels", OFA, "joint", 40),
 }
 
 
@@ -86,7 +89,7 @@ def report(out: Path) -> None:
     columns = {"epochs": (lambda r: r["epochs"], 1), "test of the pick, trained alone": (lambda r: r["test"], 2)}
     for kind in ("paths", "kernels"):
         arms = [arm for arm in ARMS if arm.startswith(kind)]
-        common.tables(out, arms, columns, arms[-1])
+        common.tables(out, arms, columns, f"{kind}, GM splits")
         print()
     rows = [json.loads(path.read_text()) for path in sorted(out.glob("seed-*.json"))]
     for kind, label in (("paths", "a group holds one expansion only, or kernel 3 alone"), ("kernels", "7 against 3, 5")):
